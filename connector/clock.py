@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from connector.models import Instant
+
+if TYPE_CHECKING:
+    from connector.config import Config
 
 
 class Clock(Protocol):
@@ -42,3 +45,8 @@ class FixedClock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+
+def clock_of(config: Config) -> Clock:
+    """The demo's standing clock, else the machine's."""
+    return WallClock() if config.now is None else FixedClock(config.now)
