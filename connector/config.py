@@ -107,7 +107,7 @@ class Config:
                 return service
         known = [s.name for s in self.services]
         raise ConfigError(
-            f"{self.path} has no [services.{name}]{_did_you_mean(name, known)}", setting=f"services.{name}"
+            f"{self.path} has no [services.{name}]{did_you_mean(name, known)}", setting=f"services.{name}"
         )
 
 
@@ -306,7 +306,8 @@ def _date(text: str, setting: str) -> date:
         raise ConfigError(f'{setting}: "{text}" is not a date; write it like 2026-12-25', setting=setting) from None
 
 
-def _did_you_mean(word: str, known: list[str]) -> str:
+def did_you_mean(word: str, known: list[str]) -> str:
+    """The end of an error's sentence: the nearest known word, else all of them."""
     near = difflib.get_close_matches(word, known, 1)
     return f"; did you mean {near[0]}?" if near else (f"; it may have {', '.join(sorted(known))}" if known else "")
 
@@ -356,7 +357,7 @@ class _Table:
     def choice(self, key: str, default: str | None, allowed: tuple[str, ...]) -> str:
         value = self.text(key, default)
         if value not in allowed:
-            hint = _did_you_mean(value, [a for a in allowed if a])
+            hint = did_you_mean(value, [a for a in allowed if a])
             raise ConfigError(f'{self._dotted(key)}: "{value}" is unknown{hint}', setting=self._dotted(key))
         return value
 
@@ -371,7 +372,7 @@ class _Table:
         for key in self.raw:
             setting = self._dotted(key)
             raise ConfigError(
-                f"{setting} in {self.path} is not a setting{_did_you_mean(key, self.known)}", setting=setting
+                f"{setting} in {self.path} is not a setting{did_you_mean(key, self.known)}", setting=setting
             )
 
     def _dotted(self, key: str) -> str:
