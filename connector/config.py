@@ -309,7 +309,7 @@ def _date(text: str, setting: str) -> date:
 def did_you_mean(word: str, known: list[str]) -> str:
     """The end of an error's sentence: the nearest known word, else all of them."""
     near = difflib.get_close_matches(word, known, 1)
-    return f"; did you mean {near[0]}?" if near else (f"; it may have {', '.join(sorted(known))}" if known else "")
+    return f"; did you mean {near[0]}?" if near else (f"; known are {', '.join(sorted(known))}" if known else "")
 
 
 class _Table:
