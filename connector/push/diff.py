@@ -1,0 +1,106 @@
+"""The difference between what the rules point at and what is written already: what a push would do, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from connector.config import Config
+from connector.models import OWN_NOTE_MARK, Instant
+from connector.push.outbox import Action, entry, sent_today
+from connector.push.rules import Match, matches
+from connector.store import Connection
+
+Cannot = frozenset[tuple[str, str]]
+"""(service, action) pairs that the service's adapter is not able to do."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``done`` holds (action, state): sent, present (the tag was there without us), undone, rejected, mismatch.
+
+    ``later`` is over today's budget; ``unable`` is what the service cannot take.
+    """
+
+    at: Instant
+    todo: tuple[Action, ...]
+    done: tuple[tuple[Action, str], ...]
+    later: tuple[Action, ...]
+    unable: tuple[Action, ...]
+    budget_left: int
+
+
+def plan(conn: Connection, config: Config, now: Instant, cannot: Cannot = frozenset()) -> Plan:
+    """What the rules that are on would write now. Reads only; ConfigError for an unknown rule.
+
+    A key is claimed once ever: what was undone, rejected or read back wrong is never planned again.
+    """
+    wanted = [action for action in _wanted(conn, config, now) if (action.service, action.action) not in cannot]
+    unable = [action for action in _wanted(conn, config, now) if (action.service, action.action) in cannot]
+    judged = [_judge(conn, action) for action in wanted]
+    todo = [action for action, state in judged if not state]
+    budget = max(0, config.push.daily_budget - sent_today(conn, config, now))
+    return Plan(
+        at=now,
+        todo=(*_left_behind(conn, config, {action.key for action in wanted}), *todo[:budget]),
+        done=tuple((action, state) for action, state in judged if state),
+        later=tuple(todo[budget:]),
+        unable=tuple(unable),
+        budget_left=budget,
+    )
+
+
+def _wanted(conn: Connection, config: Config, now: Instant) -> Iterator[Action]:
+    """Rules in the config's order; a conversation's tag and note follow each other."""
+    services = {service.name for service in config.services}
+    for rule in config.push.rules:
+        for match in matches(conn, config, rule, now):
+            if match.service in services:
+                yield from _actions(match, config)
+
+
+def _actions(match: Match, config: Config) -> Iterator[Action]:
+    tag = config.push.prefix + match.rule.name
+    where = f"{match.service}:{match.conversation}"
+    of_tag = Action(
+        key=f"tag:{where}:{tag}",
+        service=match.service,
+        action="tag",
+        payload=tag,
+        reason=match.reason,
+        rule=match.rule.name,
+        conversation_id=match.conversation_id,
+        conversation=match.conversation,
+        link=match.link,
+        tags=match.tags,
+    )
+    yield of_tag
+    if match.rule.note:
+        title = match.kind.title[config.language]
+        colon = " : " if config.language == "fr" else ": "
+        text = f"{OWN_NOTE_MARK} {title}{colon}{match.reason}. {match.how}"
+        yield replace(of_tag, key=f"note:{where}:{match.rule.name}", action="note", payload=text)
+
+
+def _judge(conn: Connection, action: Action) -> tuple[Action, str]:
+    """The action as it is to be done, and "" — or why there is nothing to do."""
+    found = entry(conn, action.key)
+    if found is None:
+        return action, "present" if action.action == "tag" and action.payload in action.tags else ""
+    if found.state in ("sent", "undone", "rejected", "mismatch"):
+        return action, found.state
+    return replace(action, payload=found.payload, retry=True), ""
+
+
+LEFT = """
+SELECT o.key, o.service, o.action, o.payload, o.reason, o.rule, o.conversation_id, c.vendor_id AS conversation, c.link
+FROM outbox o JOIN conversations c ON c.id = o.conversation_id
+WHERE o.state IN ('sending', 'failed') AND o.action IN ('tag', 'note') ORDER BY o.claimed_at, o.key
+"""
+
+
+def _left_behind(conn: Connection, config: Config, wanted: set[str]) -> list[Action]:
+    """What may have arrived and no rule wants any more: it is still looked for, so that undo knows of it."""
+    services = {service.name for service in config.services}
+    rows = [row for row in conn.execute(LEFT) if row["key"] not in wanted and row["service"] in services]
+    return [Action(**dict(zip(row.keys(), row, strict=True)), retry=True, look_only=True) for row in rows]

@@ -1,0 +1,713 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlite_utils
+from click.testing import CliRunner
+
+from connector.cli import cli
+from connector.clock import FixedClock
+from connector.config import Config, from_tables
+from connector.contract import TagChange
+from connector.errors import AuthFailed, BadPayload, ConfigError, ConnectorError, Rejected, Transient, UsageError
+from connector.models import OWN_NOTE_MARK, from_iso
+from connector.push import apply, plan, undo
+from connector.push.run import pushing
+from connector.store import Connection, connect
+from connector.store.schema import migrations
+
+NOW = from_iso("2026-11-20T12:00:00+01:00")
+HOUR = 3_600_000
+FACT = {
+    "status": "open", "customer_messages": 1, "agent_replies": 0, "agent_turns": 0, "bot_messages": 0,
+    "private_notes": 0, "transfers": 0, "resolutions": 0, "reopens": 0, "reopens_needing_reply": 0, "bot": 0,
+    "escalated": 0, "abandoned": 0, "channel": "email", "direction": "inbound",
+}  # fmt: skip
+
+
+class Desk:
+    """A helpdesk that takes tags and notes, and can be told to misbehave at the next call of a name."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, list[str]] = {}
+        self.notes: dict[str, dict[str, str]] = {}
+        self.calls: list[tuple[str, ...]] = []
+        self.trouble: dict[tuple[str, str], BaseException] = {}
+        self.after: dict[tuple[str, str], BaseException] = {}
+        self.drops = False
+
+    def _called(self, name: str, conversation: str) -> None:
+        self.calls.append((name, conversation))
+        if (name, conversation) in self.trouble:
+            raise self.trouble.pop((name, conversation))
+
+    def _done(self, name: str, conversation: str) -> None:
+        if (name, conversation) in self.after:
+            raise self.after.pop((name, conversation))
+
+    def tags(self, conversation: str) -> tuple[str, ...]:
+        self._called("tags", conversation)
+        return tuple(self.held.get(conversation, []))
+
+    def add_tag(self, conversation: str, tag: str) -> TagChange:
+        self._called("add_tag", conversation)
+        before = tuple(self.held.get(conversation, []))
+        if self.drops:
+            self.held[conversation] = [tag]
+        elif tag not in before:
+            self.held[conversation] = [*before, tag]
+        self._done("add_tag", conversation)
+        return TagChange(before, tuple(self.held[conversation]))
+
+    def remove_tag(self, conversation: str, tag: str) -> TagChange:
+        self._called("remove_tag", conversation)
+        before = tuple(self.held.get(conversation, []))
+        self.held[conversation] = [] if self.drops else [one for one in before if one != tag]
+        return TagChange(before, tuple(self.held[conversation]))
+
+    def add_note(self, conversation: str, text: str) -> str:
+        self._called("add_note", conversation)
+        mine = self.notes.setdefault(conversation, {})
+        note = f"{conversation}-{len(mine) + 1}"
+        mine[note] = text
+        self._done("add_note", conversation)
+        return note
+
+    def find_note(self, conversation: str, text: str) -> str | None:
+        self._called("find_note", conversation)
+        return next((note for note, held in self.notes.get(conversation, {}).items() if held == text), None)
+
+    def remove_note(self, conversation: str, note: str) -> None:
+        self._called("remove_note", conversation)
+        if note not in self.notes.get(conversation, {}):
+            raise Rejected("no such note", status=404)
+        del self.notes[conversation][note]
+
+    def writes(self) -> list[tuple[str, ...]]:
+        return [call for call in self.calls if call[0] in ("add_tag", "add_note", "remove_tag", "remove_note")]
+
+
+class Files:
+    """An adapter that can neither tag nor note."""
+
+
+class Http:
+    closed = 0
+
+    def close(self) -> None:
+        Http.closed += 1
+
+
+@pytest.fixture
+def conn(tmp_path: Path) -> Iterator[Connection]:
+    db = sqlite_utils.Database(tmp_path / "deskpulse.db")
+    migrations.apply(db)
+    db.conn.close()
+    found = connect(tmp_path / "deskpulse.db")
+    found.execute("INSERT INTO sources (id, name, adapter) VALUES (1, 'inbox', 'inbox'), (2, 'files', 'files')")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch, conn: Connection) -> Desk:
+    found = Desk()
+    classes = {"inbox": Desk, "files": Files}
+
+    def reread(config: Config, service: str, ids: list[str], clock: Any) -> None:
+        found.calls.append(("reread", *ids))
+        for one in ids:
+            conn.execute(
+                "UPDATE conversations SET tags = ? WHERE vendor_id = ?", (json.dumps(found.held.get(one, [])), one)
+            )
+
+    monkeypatch.setattr("connector.registry.adapter_class", lambda name: classes[name])
+    monkeypatch.setattr("connector.registry.connect", lambda service, config, clock: (found, Http()))
+    monkeypatch.setattr("connector.pull.reread", reread)
+    return found
+
+
+def config_of(tmp_path: Path, language: str = "en", **push: Any) -> Config:
+    rules = push.pop("rules", {"slow-first-response": {"over": "4h"}})
+    raw = {
+        "zone": "Europe/Paris",
+        "language": language,
+        "services": {"inbox": {}, "files": {}},
+        "push": {"enabled": True, "rules": rules, **push},
+    }
+    return from_tables(raw, tmp_path / "deskpulse.toml")
+
+
+def fact(conn: Connection, name: str, tags: tuple[str, ...] = (), source: int = 1, **columns: Any) -> int:
+    """A conversation with its fact row; returns its local id."""
+    conn.execute(
+        "INSERT INTO conversations (source_id, vendor_id, created_at, status, tags, link, seen_at, checked_at) "
+        "VALUES (?, ?, ?, 'open', ?, ?, 0, 0)",
+        (source, name, NOW - 48 * HOUR, json.dumps(tags), f"https://desk.example/{name}"),
+    )
+    own = int(conn.execute("SELECT last_insert_rowid()").fetchone()[0])
+    row = {"conversation_id": own, "source_id": source, "created_at": NOW - 48 * HOUR, **FACT, **columns}
+    conn.execute(
+        f"INSERT INTO fact_conversations ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", [*row.values()]
+    )
+    return own
+
+
+def slow(conn: Connection, name: str, hours: float = 5, **more: Any) -> int:
+    """A conversation that was answered after some hours, an hour ago (or `ago` hours)."""
+    answered = NOW - round(more.pop("ago", 1) * HOUR)
+    asked = answered - round(hours * HOUR)
+    return fact(conn, name, first_asked_at=asked, first_response_at=answered, first_response_s=hours * 3600, **more)
+
+
+def states(conn: Connection) -> dict[str, str]:
+    return {row["key"]: row["state"] for row in conn.execute("SELECT key, state FROM outbox ORDER BY key")}
+
+
+def keys(found: Any) -> list[str]:
+    return [action.key for action in found.todo]
+
+
+# --- rules -----------------------------------------------------------------------------------------------------------
+
+
+def pointed_at(conn: Connection, tmp_path: Path, rule: str, **settings: Any) -> dict[str, str]:
+    """Conversation → reason, as one rule sees it."""
+    found = plan(conn, config_of(tmp_path, rules={rule: settings}), NOW)
+    return {action.conversation: action.reason for action in found.todo}
+
+
+def test_slow_first_response_points_at_late_answers_and_at_waits_that_are_too_long_already(
+    conn: Connection, tmp_path: Path
+) -> None:
+    slow(conn, "late", 5)
+    slow(conn, "just-in-time", 4)
+    slow(conn, "long-ago", 5, ago=8 * 24)
+    slow(conn, "removed", 5, excluded="deleted")
+    slow(conn, "ours", 5, direction="outbound")
+    fact(conn, "waiting", first_asked_at=NOW - 6 * HOUR, waiting_since=NOW - 6 * HOUR)
+    fact(conn, "fresh", first_asked_at=NOW - HOUR, waiting_since=NOW - HOUR)
+    fact(conn, "gave-up", first_asked_at=NOW - 6 * HOUR, status="done")
+    assert pointed_at(conn, tmp_path, "slow-first-response", over="4h") == {
+        "waiting": "no human reply for 6 h (limit 4 h)",
+        "late": "first human reply after 5 h (limit 4 h)",
+    }
+
+
+def test_a_rule_without_a_threshold_of_its_own_takes_the_default(conn: Connection, tmp_path: Path) -> None:
+    slow(conn, "late", 4.5)
+    slow(conn, "fine", 3.5)
+    assert list(pointed_at(conn, tmp_path, "slow-first-response")) == ["late"]
+
+
+def test_sla_breached_points_at_the_latest_promise_that_was_due(conn: Connection, tmp_path: Path) -> None:
+    def promise(name: str, seq: int, metric: str, due: int, completed: int | None) -> None:
+        known = conn.execute("SELECT id FROM conversations WHERE vendor_id = ?", (name,)).fetchone()
+        own = known["id"] if known else fact(conn, name)
+        row = (own, seq, metric, "business", 3600.0, due - HOUR, due, completed)
+        conn.execute(
+            "INSERT INTO fact_sla (conversation_id, seq, metric, clock, target_s, started_at, due_at, completed_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            row,
+        )
+
+    promise("kept", 1, "first_response_time", NOW - HOUR, NOW - HOUR)
+    promise("broken", 1, "first_response_time", NOW - 3 * HOUR, NOW - 2 * HOUR)
+    promise("broken", 2, "resolution_time", NOW - 3 * HOUR, None)
+    promise("due-now", 1, "resolution_time", NOW, None)
+    promise("old", 1, "resolution_time", NOW - 9 * 24 * HOUR, NOW - HOUR)
+    assert pointed_at(conn, tmp_path, "sla-breached") == {"broken": "resolution 3 h overdue (promised within 1 h)"}
+
+
+def test_reopened_low_rated_unanswered_and_abandoned_conversations_are_pointed_at(
+    conn: Connection, tmp_path: Path
+) -> None:
+    back = fact(conn, "back", reopens=2)
+    for seq, hours in ((1, 30), (2, 20), (3, 2)):
+        conn.execute(
+            "INSERT INTO fact_episodes (conversation_id, seq, opened_at, replies, last) VALUES (?, ?, ?, 0, 0)",
+            (back, seq, NOW - hours * HOUR),
+        )
+    for name, verdict, score in (("bad", "negative", 2.0), ("good", "positive", 5.0)):
+        own = fact(conn, name)
+        conn.execute(
+            "INSERT INTO fact_ratings VALUES (?, ?, ?, ?, ?, 1, 5, ?, ?, 0, 0, NULL, NULL)",
+            (own, NOW - HOUR, NOW - HOUR, score, score, verdict, verdict),
+        )
+    fact(conn, "waiting", waiting_since=NOW - 25 * HOUR)
+    fact(conn, "waiting-a-bit", waiting_since=NOW - 23 * HOUR)
+    fact(conn, "done", waiting_since=NOW - 25 * HOUR, status="done")
+    fact(conn, "alone", bot=1, abandoned=1, last_customer_at=NOW - 2 * HOUR)
+    assert pointed_at(conn, tmp_path, "reopened") == {"back": "came back after it was resolved; reopenings: 2"}
+    assert pointed_at(conn, tmp_path, "low-rating") == {"bad": "rated 2 on a scale of 1–5"}
+    assert pointed_at(conn, tmp_path, "unanswered") == {
+        "waiting": "the customer has been waiting for 1 d 1 h (limit 1 d)"
+    }
+    assert list(pointed_at(conn, tmp_path, "bot-abandoned")) == ["alone"]
+
+
+def test_an_unknown_rule_is_a_config_error_that_guesses_what_was_meant(conn: Connection, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean low-rating") as error:
+        plan(conn, config_of(tmp_path, rules={"low-ratings": {}}), NOW)
+    assert error.value.setting == "push.rules.low-ratings"
+
+
+def test_a_threshold_where_a_rule_has_none_is_a_config_error(conn: Connection, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="has no threshold"):
+        plan(conn, config_of(tmp_path, rules={"reopened": {"over": "4h"}}), NOW)
+
+
+# --- plan ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_says_what_it_would_write_and_why_under_keys_that_are_sentences(
+    conn: Connection, tmp_path: Path
+) -> None:
+    slow(conn, "7")
+    found = plan(conn, config_of(tmp_path, rules={"slow-first-response": {"note": True}}), NOW)
+    assert keys(found) == ["tag:inbox:7:deskpulse-slow-first-response", "note:inbox:7:slow-first-response"]
+    assert found.todo[0].payload == "deskpulse-slow-first-response"
+    assert found.todo[1].payload == (
+        f"{OWN_NOTE_MARK} Slow first response: first human reply after 5 h (limit 4 h). From the first customer "
+        "message (20 November 2026 06:00) to the first public human reply (20 November 2026 11:00), in calendar time."
+    )
+
+
+def test_notes_are_written_in_the_language_of_the_config(conn: Connection, tmp_path: Path) -> None:
+    slow(conn, "7")
+    found = plan(conn, config_of(tmp_path, "fr", rules={"slow-first-response": {"note": True}}), NOW)
+    assert found.todo[1].payload == (
+        f"{OWN_NOTE_MARK} Première réponse lente : première réponse humaine après 5\u00a0h (limite 4\u00a0h). Du "
+        "premier message du client (20 novembre 2026 à 06:00) à la première réponse humaine publique (20 novembre 2026 "
+        "à 11:00), en temps réel."
+    )
+
+
+def test_a_tag_that_is_there_already_is_not_planned(conn: Connection, tmp_path: Path) -> None:
+    slow(conn, "7", tags=("vip", "deskpulse-slow-first-response"))
+    found = plan(conn, config_of(tmp_path), NOW)
+    assert (found.todo, [state for _, state in found.done]) == ((), ["present"])
+
+
+def test_what_is_over_the_daily_budget_is_left_for_tomorrow(conn: Connection, tmp_path: Path, desk: Desk) -> None:
+    for name in "123":
+        slow(conn, name)
+    config = config_of(tmp_path, daily_budget=2)
+    assert (len(plan(conn, config, NOW).todo), len(plan(conn, config, NOW).later)) == (2, 1)
+    apply(config, FixedClock(NOW))
+    today = plan(conn, config, NOW)
+    assert (len(today.todo), len(today.later), today.budget_left) == (0, 1, 0)
+    tomorrow = from_iso("2026-11-21T00:00:00+01:00")
+    assert len(plan(conn, config, tomorrow).todo) == 1
+
+
+def test_planning_is_for_services_of_the_config_only(conn: Connection, tmp_path: Path) -> None:
+    slow(conn, "7")
+    config = config_of(tmp_path)
+    assert plan(conn, replace(config, services=()), NOW).todo == ()
+
+
+# --- apply -----------------------------------------------------------------------------------------------------------
+
+
+def test_pushing_that_is_off_refuses_and_says_how_to_turn_it_on(conn: Connection, tmp_path: Path, desk: Desk) -> None:
+    slow(conn, "7")
+    with pytest.raises(ConfigError, match=re.escape("enabled = true under [push]")):
+        apply(config_of(tmp_path, enabled=False), FixedClock(NOW))
+    assert (desk.calls, states(conn)) == ([], {})
+
+
+def test_applying_writes_reads_back_leaves_receipts_and_rereads_what_it_touched(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    desk.held["7"] = ["vip"]
+    slow(conn, "7", tags=("vip",))
+    report = apply(config_of(tmp_path, rules={"slow-first-response": {"note": True}}), FixedClock(NOW))
+    assert dict(report.counts()) == {"sent": 2}
+    assert desk.held["7"] == ["vip", "deskpulse-slow-first-response"]
+    assert [text[:11] for text in desk.notes["7"].values()] == [OWN_NOTE_MARK]
+    tag, note = (json.loads(row[0]) for row in conn.execute("SELECT receipt FROM outbox ORDER BY key DESC"))
+    assert tag == {"before": ["vip"], "after": ["vip", "deskpulse-slow-first-response"]}
+    assert note == {"note": "7-1"}
+    assert desk.calls[-1] == ("reread", "7")
+    assert [row["event"] for row in conn.execute("SELECT event FROM journal")] == ["sending", "sent"] * 2
+
+
+def test_a_second_run_sends_nothing(conn: Connection, tmp_path: Path, desk: Desk) -> None:
+    slow(conn, "7")
+    config = config_of(tmp_path, rules={"slow-first-response": {"note": True}})
+    apply(config, FixedClock(NOW))
+    desk.calls.clear()
+    report = apply(config, FixedClock(NOW))
+    assert (report.run, report.results, desk.calls) == (None, [], [])
+    assert conn.execute("SELECT count(*) FROM push_runs").fetchone()[0] == 1
+
+
+def test_the_first_write_of_a_run_is_the_canary_and_is_read_once_more(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    slow(conn, "1", ago=1)
+    slow(conn, "2", ago=2)
+    apply(config_of(tmp_path), FixedClock(NOW))
+    assert desk.calls == [("add_tag", "1"), ("tags", "1"), ("add_tag", "2"), ("reread", "1", "2")]
+
+
+def test_an_echo_that_is_not_what_the_service_holds_stops_everything(
+    conn: Connection, tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "tags", lambda conversation: ())
+    slow(conn, "1", ago=1)
+    slow(conn, "2", ago=2)
+    report = apply(config_of(tmp_path), FixedClock(NOW))
+    assert "now reads none" in report.stopped
+    assert desk.writes() == [("add_tag", "1")]
+
+
+def test_an_unexpected_read_back_stops_everything_and_is_not_tried_again(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    desk.held = {"1": ["vip"]}
+    desk.drops = True
+    slow(conn, "1", ago=1, tags=("vip",))
+    slow(conn, "2", ago=2)
+    report = apply(config_of(tmp_path), FixedClock(NOW))
+    assert "tags were vip" in report.stopped
+    assert states(conn) == {"tag:inbox:1:deskpulse-slow-first-response": "mismatch"}
+    assert desk.writes() == [("add_tag", "1")]
+    desk.drops = False
+    apply(config_of(tmp_path), FixedClock(NOW))
+    assert desk.writes() == [("add_tag", "1"), ("add_tag", "2")]
+
+
+def test_a_note_that_cannot_be_read_back_stops_everything(
+    conn: Connection, tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "find_note", lambda conversation, text: None)
+    slow(conn, "1")
+    report = apply(config_of(tmp_path, rules={"slow-first-response": {"note": True}}), FixedClock(NOW))
+    assert "reads back as missing" in report.stopped
+    assert states(conn)["note:inbox:1:slow-first-response"] == "mismatch"
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("call", ["add_tag", "add_note"])
+@pytest.mark.parametrize("arrived", [True, False])
+def test_what_a_crash_left_unknown_is_looked_for_before_it_is_sent_again(
+    conn: Connection, tmp_path: Path, desk: Desk, call: str, arrived: bool
+) -> None:
+    (desk.after if arrived else desk.trouble)[(call, "7")] = Killed()
+    slow(conn, "7")
+    config = config_of(tmp_path, rules={"slow-first-response": {"note": True}})
+    with pytest.raises(Killed):
+        apply(config, FixedClock(NOW))
+    assert "sending" in states(conn).values()
+    # A sync in between may show our own tag; the note's words may have changed with the passing time.
+    conn.execute("UPDATE conversations SET tags = ?", (json.dumps(desk.held.get("7", [])),))
+    later = replace(config, language="fr")
+    desk.calls.clear()
+    report = apply(later, FixedClock(NOW + HOUR))
+    assert report.counts()["found"] == (1 if arrived else 0)
+    assert [c for c, _ in desk.writes()].count(call) == (0 if arrived else 1)
+    assert set(states(conn).values()) == {"sent"}
+    assert (desk.held["7"], len(desk.notes["7"])) == (["deskpulse-slow-first-response"], 1)
+    assert report.run is not None
+    undo(config, FixedClock(NOW), report.run)
+
+
+def test_a_found_tag_can_be_undone_because_it_was_not_there_when_it_was_claimed(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    desk.held["7"] = ["vip"]
+    desk.after[("add_tag", "7")] = Killed()
+    slow(conn, "7", tags=("vip",))
+    with pytest.raises(Killed):
+        apply(config_of(tmp_path), FixedClock(NOW))
+    report = apply(config_of(tmp_path), FixedClock(NOW))
+    assert report.run
+    undo(config_of(tmp_path), FixedClock(NOW), report.run)
+    assert desk.held["7"] == ["vip"]
+
+
+def test_an_unknown_action_that_no_rule_wants_any_more_is_settled_but_never_sent(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    desk.trouble[("add_tag", "7")] = Killed()
+    slow(conn, "7")
+    with pytest.raises(Killed):
+        apply(config_of(tmp_path), FixedClock(NOW))
+    conn.execute("UPDATE fact_conversations SET first_response_s = 60")
+    desk.calls.clear()
+    report = apply(config_of(tmp_path), FixedClock(NOW))
+    assert dict(report.counts()) == {"dropped": 1}
+    assert desk.writes() == []
+    assert plan(conn, config_of(tmp_path), NOW).todo == ()
+
+
+def test_a_refused_item_is_recorded_and_the_others_go_on(conn: Connection, tmp_path: Path, desk: Desk) -> None:
+    desk.trouble[("add_tag", "2")] = Rejected("no such conversation", status=404)
+    for ago, name in enumerate("123"):
+        slow(conn, name, ago=ago + 1)
+    report = apply(config_of(tmp_path), FixedClock(NOW))
+    assert (dict(report.counts()), report.stopped) == ({"sent": 2, "rejected": 1}, "")
+    assert [state for _, state in plan(conn, config_of(tmp_path), NOW).done] == ["sent", "rejected", "sent"]
+
+
+def test_a_passing_failure_is_tried_again_under_the_same_key_after_looking(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    desk.trouble[("add_tag", "2")] = Transient("timed out")
+    for ago, name in enumerate("123"):
+        slow(conn, name, ago=ago + 1)
+    assert dict(apply(config_of(tmp_path), FixedClock(NOW)).counts()) == {"sent": 2, "failed": 1}
+    desk.calls.clear()
+    assert dict(apply(config_of(tmp_path), FixedClock(NOW)).counts()) == {"sent": 1}
+    assert desk.calls[:2] == [("tags", "2"), ("add_tag", "2")]
+    row = conn.execute("SELECT attempts, error FROM outbox WHERE key LIKE 'tag:inbox:2:%'").fetchone()
+    assert tuple(row) == (2, None)
+
+
+def test_a_canary_that_fails_leaves_all_others_unsent(conn: Connection, tmp_path: Path, desk: Desk) -> None:
+    desk.trouble[("add_tag", "1")] = Transient("timed out")
+    slow(conn, "1", ago=1)
+    slow(conn, "2", ago=2)
+    report = apply(config_of(tmp_path), FixedClock(NOW))
+    assert "the first action on inbox failed: timed out" in report.stopped
+    assert desk.writes() == [("add_tag", "1")]
+
+
+def test_a_refused_canary_stops_everything_unless_its_conversation_is_merely_gone(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    desk.trouble = {("add_tag", "1"): Rejected("gone", status=404), ("add_tag", "2"): Rejected("no", status=422)}
+    for ago, name in enumerate("123"):
+        slow(conn, name, ago=ago + 1)
+    report = apply(config_of(tmp_path), FixedClock(NOW))
+    assert "was refused: no" in report.stopped
+    assert desk.writes() == [("add_tag", "1"), ("add_tag", "2")]
+
+
+def test_a_setting_that_is_wrong_is_told_before_anything_is_claimed(
+    conn: Connection, tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise ConfigError("services.inbox.token is missing")
+
+    monkeypatch.setattr("connector.registry.connect", refuse)
+    slow(conn, "7")
+    with pytest.raises(ConfigError):
+        apply(config_of(tmp_path), FixedClock(NOW))
+    assert conn.execute("SELECT count(*) FROM push_runs").fetchone()[0] == 0
+
+
+def test_only_one_push_at_a_time(conn: Connection, tmp_path: Path, desk: Desk) -> None:
+    config = config_of(tmp_path)
+    with pushing(config), pytest.raises(ConnectorError, match="another push is at work"):
+        apply(config, FixedClock(NOW))
+
+
+def test_a_refused_credential_stops_everything(conn: Connection, tmp_path: Path, desk: Desk) -> None:
+    desk.trouble[("add_tag", "2")] = AuthFailed("the token is refused")
+    for ago, name in enumerate("123"):
+        slow(conn, name, ago=ago + 1)
+    report = apply(config_of(tmp_path), FixedClock(NOW))
+    assert (report.stopped, dict(report.counts())) == ("the token is refused", {"sent": 1, "failed": 1})
+
+
+def test_an_answer_that_makes_no_sense_leaves_the_action_unknown_and_stops(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    desk.after[("add_tag", "1")] = BadPayload("HTML instead of JSON")
+    slow(conn, "1", ago=1)
+    slow(conn, "2", ago=2)
+    assert apply(config_of(tmp_path), FixedClock(NOW)).stopped == "HTML instead of JSON"
+    assert list(states(conn).values()) == ["sending"]
+    assert apply(config_of(tmp_path), FixedClock(NOW)).counts()["found"] == 1
+
+
+def test_what_a_service_cannot_take_costs_no_budget_and_is_named(conn: Connection, tmp_path: Path, desk: Desk) -> None:
+    slow(conn, "imported", source=2, ago=0.5)
+    slow(conn, "7")
+    report = apply(config_of(tmp_path, daily_budget=1), FixedClock(NOW))
+    assert report.plan
+    assert [a.conversation for a in report.plan.unable] == ["imported"]
+    assert desk.writes() == [("add_tag", "7")]
+
+
+def test_connections_are_closed_and_none_is_made_when_there_is_nothing_to_do(
+    conn: Connection, tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Http, "closed", 0)
+    apply(config_of(tmp_path), FixedClock(NOW))
+    assert Http.closed == 0
+    slow(conn, "7")
+    apply(config_of(tmp_path), FixedClock(NOW))
+    assert Http.closed == 1
+
+
+def test_a_failed_reread_is_a_warning_not_a_failure(
+    conn: Connection, tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: Any) -> None:
+        raise Transient("it is down")
+
+    monkeypatch.setattr("connector.pull.reread", down)
+    slow(conn, "7")
+    report = apply(config_of(tmp_path), FixedClock(NOW))
+    assert (report.stopped, report.counts()["sent"]) == ("", 1)
+    assert "it is down" in report.warning
+
+
+# --- undo ------------------------------------------------------------------------------------------------------------
+
+
+def test_undo_takes_back_our_tags_and_notes_newest_first_and_nothing_else(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    desk.held = {"1": ["vip"]}
+    desk.notes = {"1": {"theirs": "call her back"}}
+    slow(conn, "1", ago=1, tags=("vip",))
+    slow(conn, "2", ago=2)
+    config = config_of(tmp_path, rules={"slow-first-response": {"note": True}})
+    run = apply(config, FixedClock(NOW)).run
+    assert run
+    desk.calls.clear()
+    assert dict(undo(config, FixedClock(NOW), run).counts()) == {"undone": 4}
+    assert (desk.held, desk.notes) == ({"1": ["vip"], "2": []}, {"1": {"theirs": "call her back"}, "2": {}})
+    assert desk.writes() == [("remove_note", "2"), ("remove_tag", "2"), ("remove_note", "1"), ("remove_tag", "1")]
+
+
+def test_undoing_twice_does_nothing_the_second_time_and_what_was_undone_stays_undone(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    slow(conn, "7")
+    run = apply(config_of(tmp_path), FixedClock(NOW)).run
+    assert run
+    undo(config_of(tmp_path), FixedClock(NOW), run)
+    desk.calls.clear()
+    assert undo(config_of(tmp_path), FixedClock(NOW), run).results == []
+    assert apply(config_of(tmp_path), FixedClock(NOW)).run is None
+    assert desk.calls == []
+    assert [state for _, state in plan(conn, config_of(tmp_path), NOW).done] == ["undone"]
+
+
+def test_a_tag_that_someone_else_had_set_in_the_meantime_is_kept(conn: Connection, tmp_path: Path, desk: Desk) -> None:
+    desk.held["7"] = ["deskpulse-slow-first-response"]
+    slow(conn, "7")
+    run = apply(config_of(tmp_path), FixedClock(NOW)).run
+    assert run
+    report = undo(config_of(tmp_path), FixedClock(NOW), run)
+    assert dict(report.counts()) == {"kept": 1}
+    assert desk.held["7"] == ["deskpulse-slow-first-response"]
+
+
+def test_what_is_gone_already_counts_as_undone(conn: Connection, tmp_path: Path, desk: Desk) -> None:
+    slow(conn, "7")
+    config = config_of(tmp_path, rules={"slow-first-response": {"note": True}})
+    run = apply(config, FixedClock(NOW)).run
+    assert run
+    desk.notes.clear()
+    desk.held.clear()
+    assert dict(undo(config, FixedClock(NOW), run).counts()) == {"undone": 2}
+
+
+def test_an_undo_that_removes_too_much_stops(conn: Connection, tmp_path: Path, desk: Desk) -> None:
+    desk.held = {"1": ["vip"], "2": ["vip"]}
+    slow(conn, "1", ago=1)
+    slow(conn, "2", ago=2)
+    run = apply(config_of(tmp_path), FixedClock(NOW)).run
+    assert run
+    desk.drops = True
+    report = undo(config_of(tmp_path), FixedClock(NOW), run)
+    assert "we removed deskpulse-slow-first-response only" in report.stopped
+    assert desk.held["1"] == ["vip", "deskpulse-slow-first-response"]
+
+
+def test_an_undo_that_fails_on_one_item_can_be_run_again(conn: Connection, tmp_path: Path, desk: Desk) -> None:
+    slow(conn, "1", ago=1)
+    slow(conn, "2", ago=2)
+    run = apply(config_of(tmp_path), FixedClock(NOW)).run
+    assert run
+    desk.trouble[("remove_tag", "2")] = Transient("timed out")
+    assert dict(undo(config_of(tmp_path), FixedClock(NOW), run).counts()) == {"failed": 1, "undone": 1}
+    assert dict(undo(config_of(tmp_path), FixedClock(NOW), run).counts()) == {"undone": 1}
+
+
+def test_an_announcement_is_named_as_what_cannot_be_taken_back(conn: Connection, tmp_path: Path, desk: Desk) -> None:
+    conn.execute("INSERT INTO push_runs (id, at, what) VALUES (9, 0, 'digest')")
+    conn.execute(
+        "INSERT INTO outbox (key, run_id, service, action, payload, reason, state, claimed_at) "
+        "VALUES ('digest:2026-11-19:slack', 9, 'slack', 'announce', 'x', 'x', 'sent', 0)"
+    )
+    conn.execute("INSERT INTO journal (at, key, event) VALUES (0, 'digest:2026-11-19:slack', 'sent')")
+    report = undo(config_of(tmp_path), FixedClock(NOW), 9)
+    assert [(state, why) for _, state, why in report.results] == [("sent", "what was announced cannot be taken back")]
+    assert desk.calls == []
+
+
+def test_undoing_a_run_that_never_was_is_wrong_use(conn: Connection, tmp_path: Path, desk: Desk) -> None:
+    with pytest.raises(UsageError, match="there is no push run 12"):
+        undo(config_of(tmp_path), FixedClock(NOW), 12)
+
+
+# --- the commands ----------------------------------------------------------------------------------------------------
+
+TOML = """
+demo = true
+now = "2026-11-20T12:00:00+01:00"
+zone = "Europe/Paris"
+[services.inbox]
+[services.files]
+[push]
+enabled = true
+[push.rules.slow-first-response]
+"""
+
+
+def called(tmp_path: Path, *arguments: str) -> Any:
+    (tmp_path / "deskpulse.toml").write_text(TOML, "utf-8")
+    return CliRunner().invoke(cli, ["--config", str(tmp_path / "deskpulse.toml"), *arguments])
+
+
+def test_push_wants_to_be_told_whether_to_plan_or_to_apply(conn: Connection, tmp_path: Path) -> None:
+    for arguments in ((), ("--plan", "--apply")):
+        assert isinstance(called(tmp_path, "push", *arguments).exception, UsageError)
+
+
+def test_the_plan_the_run_and_the_undo_are_printed_with_what_to_do_next(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    slow(conn, "7")
+    planned = called(tmp_path, "push", "--plan").output
+    assert "tag deskpulse-slow-first-response" in planned
+    assert "1 to write; 0 done already" in planned
+    applied = called(tmp_path, "push", "--apply").output
+    assert "run 1: 1 sent; 0 done already; take it back with `deskpulse undo 1`" in applied
+    assert "nothing to write, nothing was sent; 1 done already" in called(tmp_path, "push", "--apply").output
+    assert "undo of run 1: 1 undone" in called(tmp_path, "undo", "1").output
+    assert "nothing of run 1 is left to take back" in called(tmp_path, "undo", "1").output
+
+
+def test_json_says_the_same_as_the_tables(conn: Connection, tmp_path: Path, desk: Desk) -> None:
+    slow(conn, "7")
+    planned = json.loads(called(tmp_path, "push", "--plan", "--json").output)
+    assert [one["key"] for one in planned["todo"]] == ["tag:inbox:7:deskpulse-slow-first-response"]
+    applied = json.loads(called(tmp_path, "push", "--apply", "--json").output)
+    assert (applied["run"], applied["counts"], applied["results"][0]["state"]) == (1, {"sent": 1}, "sent")
+    assert json.loads(called(tmp_path, "undo", "1", "--json").output)["counts"] == {"undone": 1}
+
+
+def test_a_stopped_run_exits_with_what_happened(conn: Connection, tmp_path: Path, desk: Desk) -> None:
+    desk.trouble[("add_tag", "7")] = AuthFailed("the token is refused")
+    slow(conn, "7")
+    found = called(tmp_path, "push", "--apply")
+    assert "the token is refused" in str(found.exception)
+    assert found.exit_code == 1
