@@ -95,7 +95,10 @@ CREATE TABLE answers (
     id INTEGER PRIMARY KEY, rating_id INTEGER NOT NULL REFERENCES ratings, at INTEGER NOT NULL, score REAL NOT NULL,
     seen_at INTEGER NOT NULL, UNIQUE (rating_id, at, score)
 ) STRICT;
+CREATE INDEX messages_bodies ON messages (at) WHERE body IS NOT NULL; -- empty unless bodies are kept
 CREATE TABLE dirty (conversation_id INTEGER PRIMARY KEY) STRICT;
+-- Conversations that came with a record we rejected: read again until they come clean, even when unchanged.
+CREATE TABLE unsettled (conversation_id INTEGER PRIMARY KEY REFERENCES conversations) STRICT;
 """
 
 # What one row counts is said in the table's comment; every column that ends in _s is seconds, with a _business_s twin
@@ -223,9 +226,10 @@ def _triggers() -> str:
         "ratings": "NEW.conversation_id",
         "answers": "(SELECT conversation_id FROM ratings WHERE id = NEW.rating_id)",
     }
-    # checked_at says only when a row was last looked at, so it alone makes nothing dirty.
+    # checked_at says only when a row was last looked at, and a body may be dropped with age: they make nothing dirty.
     columns = {
-        "conversations": " OF created_at, changed_at, status, inbox_id, channel_id, contact_id, team_id, agent_id"
+        "conversations": " OF created_at, changed_at, status, inbox_id, channel_id, contact_id, team_id, agent_id",
+        "messages": " OF conversation_id, at, author, agent_id, contact_id, public, kind, length, own",
     }
     return "".join(
         f"CREATE TRIGGER {table}_{when.lower()}_dirty AFTER {when}{columns.get(table, '') if when == 'UPDATE' else ''} "

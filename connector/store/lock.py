@@ -1,0 +1,37 @@
+"""One writer at a time: a lock file beside the store, held by the operating system, so that a kill lets go of it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from connector.errors import ConnectorError
+
+
+@contextmanager
+def locked(path: Path, taken: str) -> Iterator[None]:
+    """Hold the lock file ``path`` (made with its folder where missing).
+
+    ConnectorError beginning with ``taken`` when another process (or thread) holds it; it never waits.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = path.read_text("utf-8").strip()
+            raise ConnectorError(
+                f"{taken} (process {pid or 'unknown'}): nothing was done; wait for it to end, or stop it"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def lock_of(database: Path) -> Path:
+    """The lock file of a store's one writer."""
+    return database.with_name(database.name + ".lock")
