@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import httpx
 from pydantic_core import from_json
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential, wait_random
 
 from connector import __version__
 from connector.clock import Clock
@@ -36,9 +36,9 @@ TIMEOUT = httpx.Timeout(30.0, connect=10.0, pool=120.0)
 MOST_HOPS = 4
 RESET_HEADERS = ("x-ratelimit-reset", "x-rate-limit-reset", "ratelimit-reset")
 
-for _library in ("httpx", "httpcore"):  # they log addresses at INFO and headers at DEBUG
-    logging.getLogger(_library).propagate = False
-    logging.getLogger(_library).addHandler(logging.NullHandler())
+# They log addresses at INFO and headers at DEBUG; disabled, whatever level or handler somebody sets.
+for _logger in ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks"))):
+    logging.getLogger(_logger).disabled = True
 
 
 class NotDone(Transient):
@@ -126,8 +126,7 @@ class HttpClient:
                 while ahead:
                     yield ahead.popleft().result()
             finally:
-                for answer in ahead:
-                    answer.cancel()
+                pool.shutdown(cancel_futures=True)
 
     def send(self, method: Literal["POST", "PUT", "PATCH", "DELETE"], path: str, body: Any = None) -> HttpAnswer:
         return self._writes(self._once, method, path, None, body)
@@ -318,7 +317,7 @@ def _http_date(text: str) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-_exponential = wait_exponential_jitter(initial=0.5, max=30, jitter=0.5)
+_exponential = wait_exponential(multiplier=0.5, max=30) + wait_random(0, 0.5)
 
 
 def _delay(state: RetryCallState) -> float:
