@@ -1,0 +1,74 @@
+"""Whether all data of a period is in, and on how many of its days anybody was at work."""
+
+from __future__ import annotations
+
+import json
+
+from connector.config import Config
+from connector.models import Instant, Schedule, to_iso
+from connector.period import Period, days_within
+from connector.store import Connection
+
+
+def incomplete(conn: Connection, period: Period, now: Instant) -> str | None:
+    """Why figures of the period may still change, as a clause; None when every source has been read past its end."""
+    if now < period.end:
+        return "the period is not over"
+    sources = conn.execute("SELECT name, state, last_synced_at FROM sources ORDER BY name").fetchall()
+    for name, state, last in sources:
+        if state != "ok":
+            return f"{name} cannot be read at present ({state})"
+        if last is None or last < period.end:
+            return f"{name} was last read at {to_iso(last)}" if last else f"{name} has not been read to the end yet"
+    return None if sources else "nothing has been read yet"
+
+
+def data_until(conn: Connection) -> Instant | None:
+    """When the source that was read longest ago was read; None while one has not been."""
+    lasts = [row[0] for row in conn.execute("SELECT last_synced_at FROM sources")]
+    return min(lasts) if lasts and None not in lasts else None
+
+
+def bounds(conn: Connection) -> tuple[Instant, Instant] | None:
+    """The first and the last instant that any fact falls on; None without facts."""
+    first, last = conn.execute("SELECT min(created_at), max(created_at) FROM fact_conversations").fetchone()
+    if first is None:
+        return None
+    later = [conn.execute(f"SELECT max({column}) FROM {table}").fetchone()[0] for table, column in _DATED]
+    return first, max(last, *(instant for instant in later if instant is not None), last)
+
+
+_DATED = (
+    ("fact_waits", "answered_at"),
+    ("fact_episodes", "resolved_at"),
+    ("fact_episodes", "opened_at"),
+    ("fact_ratings", "answered_at"),
+    ("fact_surveys", "offered_at"),
+)
+
+
+def business_days(conn: Connection, config: Config, start: Instant, end: Instant) -> int | None:
+    """Local days on which anything was open within [start, end), by any schedule in force; None without a schedule."""
+    from connector.facts.calendar import Calendar  # no other figure needs it
+
+    calendars = [Calendar(schedule) for schedule in schedules(conn, config)]
+    if not calendars:
+        return None
+    return sum(
+        any(calendar.open_ms(day.start, min(day.end, end)) for calendar in calendars)
+        for day in days_within(Period(start, max(start + 1, end), ""), config.zone, end)
+    )
+
+
+def schedules(conn: Connection, config: Config) -> list[Schedule]:
+    """The distinct schedules that business time is counted by: the config's, else the inboxes' own."""
+    if config.calendar is not None:
+        return [config.calendar]
+    texts = conn.execute("SELECT DISTINCT schedule FROM inboxes WHERE schedule IS NOT NULL ORDER BY schedule")
+    return [*dict.fromkeys([*config.inbox_calendars.values(), *(_schedule(row[0]) for row in texts)])]
+
+
+def _schedule(text: str) -> Schedule:
+    raw = json.loads(text)
+    hours = tuple(tuple((opens, closes) for opens, closes in day) for day in raw["hours"])
+    return Schedule(raw["zone"], hours, tuple(raw["holidays"]))
