@@ -17,6 +17,7 @@ from connector.config import Config, from_tables
 from connector.contract import TagChange
 from connector.errors import AuthFailed, BadPayload, ConfigError, ConnectorError, Rejected, Transient, UsageError
 from connector.models import OWN_NOTE_MARK, from_iso
+from connector.pull import RunSummary
 from connector.push import apply, plan, undo
 from connector.push.run import pushing
 from connector.store import Connection, connect
@@ -120,12 +121,13 @@ def desk(monkeypatch: pytest.MonkeyPatch, conn: Connection) -> Desk:
     found = Desk()
     classes = {"inbox": Desk, "files": Files}
 
-    def reread(config: Config, service: str, ids: list[str], clock: Any) -> None:
+    def reread(config: Config, service: str, ids: list[str], clock: Any) -> RunSummary:
         found.calls.append(("reread", *ids))
         for one in ids:
             conn.execute(
                 "UPDATE conversations SET tags = ? WHERE vendor_id = ?", (json.dumps(found.held.get(one, [])), one)
             )
+        return RunSummary(service, "ok")
 
     monkeypatch.setattr("connector.registry.adapter_class", lambda name: classes[name])
     monkeypatch.setattr("connector.registry.connect", lambda service, config, clock: (found, Http()))

@@ -7,13 +7,12 @@ Durations are in calendar time, because a rule also looks at waits that have not
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from connector.config import Config, Rule
+from connector.config import Config, Rule, did_you_mean
 from connector.errors import ConfigError
 from connector.language import duration, moment, number
 from connector.models import Instant
@@ -237,9 +236,8 @@ def kind_of(rule: Rule) -> Kind:
     """ConfigError, with a did-you-mean, for a rule that does not exist or a threshold that it cannot have."""
     kind = KINDS.get(rule.name)
     if kind is None:
-        near = difflib.get_close_matches(rule.name, KINDS, 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(KINDS)}"
-        raise ConfigError(f"push.rules.{rule.name} is not a rule; {hint}", setting=f"push.rules.{rule.name}")
+        setting = f"push.rules.{rule.name}"
+        raise ConfigError(f"{setting} is not a rule{did_you_mean(rule.name, list(KINDS))}", setting=setting)
     if rule.over_s is not None and kind.over_s is None:
         setting = f"push.rules.{rule.name}.over"
         raise ConfigError(f"{setting}: this rule has no threshold; remove the line", setting=setting)

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 from connector.clock import Clock
 from connector.config import Config
-from connector.errors import AuthFailed, BadPayload, ConfigError, Rejected, ServiceError, Transient
+from connector.errors import AuthFailed, BadPayload, ConfigError, ConnectorError, Rejected, Transient
 from connector.push import hands as touch
 from connector.push import outbox
 from connector.push.diff import Plan, plan
 from connector.push.hands import Hands, Receipt, Unexpected
 from connector.push.outbox import Action
 from connector.store import Connection, connect
-from connector.store.lock import only_one
+from connector.store.lock import locked
 
 
 @dataclass
@@ -66,18 +66,20 @@ def apply(config: Config, clock: Clock) -> Report:
 
 def pushing(config: Config) -> AbstractContextManager[None]:
     """One writer to services at a time on this store; ConnectorError for a second one."""
-    return only_one(config.database.with_suffix(".push"), "push")
+    return locked(config.database.with_suffix(".push"), "another push is at work on this store")
 
 
 def reread(config: Config, clock: Clock, report: Report) -> None:
     """Read what we touched back into the store as ours, so that the next sync finds nothing new."""
     from connector import pull  # lazily: it brings the plugins along
 
-    try:
-        for service, ids in report.touched().items():
-            pull.reread(config, service, ids, clock)
-    except ServiceError as error:
-        report.warning = f"what was written could not be read back into the store ({error}); the next sync does it"
+    for service, ids in report.touched().items():
+        try:
+            error = pull.reread(config, service, ids, clock).error
+        except ConnectorError as failure:
+            error = str(failure)
+        if error:
+            report.warning = f"what was written could not be read back into the store ({error}); the next sync does it"
 
 
 GONE = (404, 410)
