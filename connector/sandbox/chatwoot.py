@@ -174,7 +174,8 @@ class Chatwoot:
         row = message_row(case.row, self.now, str(body["content"]), INCOMING if incoming else OUTGOING)
         row["private"] = body.get("private") in (True, "true")
         admin = {**ADMIN, "available_name": ADMIN["name"], "thumbnail": "", "type": "user"}
-        self._append(case, row | {"sender_type": "User", "sender_id": ADMIN["id"], "sender": admin})
+        row |= {"sender_type": "User", "sender_id": ADMIN["id"], "sender": admin}
+        self._append(case, row)
         if not row["private"]:
             self.violations.append(row)
         return Reply(row)
