@@ -35,7 +35,7 @@ class Service:
     ``base_url`` empty means that the adapter makes no requests.
     """
 
-    base_url: str = ""
+    base_url: str = field(default="", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     auth: tuple[str, str] | None = field(default=None, repr=False)
     per_second: float = 5.0

@@ -76,8 +76,8 @@ class HttpAnswer:
 class HttpClient:
     """``contract.Http`` for one service; safe to use from several threads.
 
-    ``requests`` counts attempts, ``waited_s`` the seconds spent on pacing and back-off, ``served_at`` is the service's
-    own word for the time (its last Date header). ``on_wait`` is told the seconds of each back-off before it begins.
+    ``requests`` counts attempts, ``waited_s`` the seconds spent on pacing and back-off. ``on_wait`` is told the seconds
+    of each back-off before it begins.
     Raises ConfigError when the address cannot be one, or when demo and real data would meet.
     """
 
@@ -92,7 +92,7 @@ class HttpClient:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.requests, self.waited_s = 0, 0.0
-        self.served_at: str | None = None
+        self._served_at = ""
         self._service, self._clock, self._name, self._demo = service, clock, name, demo
         self._on_wait = on_wait or (lambda _: None)
         self._lock = threading.Lock()
@@ -131,6 +131,11 @@ class HttpClient:
     def send(self, method: Literal["POST", "PUT", "PATCH", "DELETE"], path: str, body: Any = None) -> HttpAnswer:
         return self._writes(self._once, method, path, None, body)
 
+    def ahead_s(self) -> float | None:
+        """Right after an answer: seconds that our clock is ahead of the service's; None where it does not say."""
+        served_at = _http_date(self._served_at)
+        return None if served_at is None else self._clock.now() / 1000 - served_at
+
     def close(self) -> None:
         self._client.close()
 
@@ -156,7 +161,7 @@ class HttpClient:
 
     def _judged(self, response: httpx.Response, what: str) -> HttpAnswer:
         self._check_sandbox(response)
-        self.served_at = response.headers.get("date")
+        self._served_at = response.headers.get("date", "")
         error = error_for(response.status_code, response.headers, name=self._name, what=what, now=self._clock.now())
         if error:
             raise error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -33,7 +34,7 @@ def settings_of(service: ServiceConfig, config: Config, model: type[S]) -> S:
     clear = _flag(service, given.pop(ALLOW_CLEAR, False)) or config.demo
     for name in given.keys() & secret_fields(model):
         given[name] = _resolved(given[name], f"services.{service.name}.{name}", config.path.parent, clear)
-    found = _from_environment(model, service) | given
+    found = _from_environment(model, service, given.keys()) | given
     try:
         return model.model_validate(found, context={"folder": config.path.parent})
     except ValidationError as error:
@@ -61,11 +62,13 @@ def environment_name(service: str, field: str) -> str:
     return re.sub(r"\W", "_", f"{service}_{field}").upper()
 
 
-def _from_environment(model: type[BaseModel], service: ServiceConfig) -> dict[str, Any]:
+def _from_environment(model: type[BaseModel], service: ServiceConfig, given: Collection[str]) -> dict[str, Any]:
+    """What the environment says; no secret where the section gives one, for those may exclude each other."""
     # It needs the fields and the config of a model only, which a BaseModel has too.
     source = EnvSettingsSource(model, env_prefix=environment_name(service.name, ""), env_ignore_empty=True)  # type: ignore[arg-type]  # see above
+    secrets = secret_fields(model)
     try:
-        return source()
+        return {name: value for name, value in source().items() if name not in secrets or secrets.isdisjoint(given)}
     except SettingsError:
         prefix = environment_name(service.name, "")
     raise ConfigError(
@@ -121,6 +124,22 @@ def _of_file(path: Path, setting: str) -> str:
 
 
 def _of_keyring(reference: str, setting: str) -> str:
+    service, _, user = reference.partition("/")
+    value = _keyring(setting, lambda keyring: keyring.get_password(service, user)) if service and user else None
+    if not value:
+        raise ConfigError(
+            f'{setting}: the keyring has no "{reference}": run `keyring set {service} {user or "USER"}`',
+            setting=setting,
+        )
+    return str(value)
+
+
+def keyring_name() -> str:
+    """What keeps this machine's keyring. ConfigError where there is none."""
+    return str(_keyring("keyring", lambda keyring: keyring.get_keyring().name))
+
+
+def _keyring(setting: str, ask: Callable[[Any], Any]) -> Any:
     try:
         import keyring
         from keyring.errors import KeyringError
@@ -128,20 +147,13 @@ def _of_keyring(reference: str, setting: str) -> str:
         raise ConfigError(
             f"{setting}: the keyring is not installed: run `pip install 'deskpulse[keyring]'`", setting=setting
         ) from None
-    service, _, user = reference.partition("/")
     try:
-        value: str | None = keyring.get_password(service, user) if service and user else None
+        return ask(keyring)
     except KeyringError:
         raise ConfigError(
             f"{setting}: this machine's keyring cannot be opened: unlock it, or use env: or file: instead",
             setting=setting,
         ) from None
-    if not value:
-        raise ConfigError(
-            f'{setting}: the keyring has no "{reference}": run `keyring set {service} {user or "USER"}`',
-            setting=setting,
-        )
-    return value
 
 
 def _wrong(error: ValidationError, service: ServiceConfig, model: type[BaseModel]) -> ConfigError:

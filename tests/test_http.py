@@ -67,11 +67,19 @@ def client(
 
 @respx.mock
 def test_an_answer_has_its_status_its_headers_and_its_json() -> None:
-    respx.get(f"{HOST}/api/v1/me").respond(200, json={"id": 1}, headers={"X-Page": "2", "Date": "x"})
+    respx.get(f"{HOST}/api/v1/me").respond(200, json={"id": 1}, headers={"X-Page": "2"})
     with client() as http:
         answer = http.get("/api/v1/me")
         assert (answer.status, answer.headers["x-page"], answer.json()) == (200, "2", {"id": 1})
-        assert (http.requests, http.waited_s, http.served_at) == (1, 0, "x")
+        assert (http.requests, http.waited_s, http.ahead_s()) == (1, 0, None)
+
+
+@respx.mock
+def test_it_knows_how_far_the_two_clocks_are_apart() -> None:
+    respx.get(f"{HOST}/a").respond(200, headers={"Date": "Fri, 20 Nov 2026 11:58:00 GMT"})
+    with client() as http:
+        http.get("/a")
+        assert http.ahead_s() == 120
 
 
 @respx.mock
