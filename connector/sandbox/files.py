@@ -116,7 +116,9 @@ def _inbox(record: Neutral) -> None:
 def _conversation(record: Neutral) -> None:
     _named(record)
     for key, check in (("messages", _message), ("events", _event), ("ratings", _rating)):
-        for child in record.setdefault(key, []):
+        if not isinstance(record.setdefault(key, []), list):
+            raise ValueError(f"{key} is not a list")
+        for child in record[key]:
             check(child)
     if record.get("status") is not None:
         record["status"] = STATUSES[_one_of("status", record["status"], STATUSES)]

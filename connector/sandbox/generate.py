@@ -1,7 +1,8 @@
 """The demo desk's last sixty days, told from a seed: the same seed gives the same world, byte for byte.
 
-Sixty local days in Paris up to Friday 2026-11-20, with the night of 2026-10-25 that has 25 hours. From the Wednesday
-before the end the invoicing team answers several times slower, so that a digest has something to say.
+Sixty local days in Paris up to Friday 2026-11-20, with the night of 2026-10-25 that has 25 hours. On the last Wednesday
+customers begin to be charged twice: the invoicing team gets several times its usual mail and answers several times
+slower, so that a digest has something to say.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from connector.sandbox.world import Neutral, World
 
 LAST_DAY = date(2026, 11, 20)
 DAYS = 60
-INBOUND, OUTBOUND, CAMPAIGN = 960, 30, 28
+INBOUND, OUTBOUND, CAMPAIGN = 930, 30, 28
 CAMPAIGN_AT = datetime(2026, 10, 13, 8, tzinfo=UTC)
-SLOW_TEAM, SLOW_FROM, SLOWER = "2", datetime(2026, 11, 17, 23, tzinfo=UTC), 4.0
+CHARGED_TWICE_DAYS, CHARGED_TWICE_A_DAY = 3, 14
+SLOW_TEAM, SLOW_FROM, SLOWER = "2", datetime(2026, 11, 17, 23, tzinfo=UTC), 3.0
 TWICE_0230 = (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 25, 1, 30, tzinfo=UTC))
 """02:30 by the clock on the wall, twice, in the night when summer time ends."""
 
@@ -65,7 +67,9 @@ def _plots(rng: Random) -> list[tuple[int, str]]:
     ]
     night = [(int(moment.timestamp()), "night") for moment in TWICE_0230]
     campaign = [(int(CAMPAIGN_AT.timestamp()) + 2 * n, "campaign") for n in range(CAMPAIGN)]
-    return sorted(starts + night + campaign)
+    bad_days = days[:CHARGED_TWICE_DAYS] * CHARGED_TWICE_A_DAY
+    charged = [(_second(day, 8 * 3600 + rng.randrange(8 * 3600)), "charged_twice") for day in bad_days]
+    return sorted(starts + night + campaign + charged)
 
 
 def _moment(rng: Random, day: date, plot: str) -> int:
@@ -108,7 +112,7 @@ def _tell(rng: Random, customers: _Customers, number: int, at: int, until: int, 
     desk = WHATSAPP if plot in ("campaign", "night") else rng.choices(DESKS, [desk.share for desk in DESKS])[0]
     who = customers.who(desk, at)
     (topic,) = rng.choices(cast.TOPICS, [topic.weight for topic in cast.TOPICS])
-    if desk.name == "Comptabilité":
+    if desk.name == "Comptabilité" or plot == "charged_twice":
         topic = rng.choice([topic for topic in cast.TOPICS if topic.team == SLOW_TEAM])
     teller = _Teller(Story(rng, number, at, until, SCHEDULES[desk.id]), desk, topic, who)
     getattr(teller, plot)()
@@ -138,6 +142,10 @@ class _Teller:
         self._greet()
         self._people()
         return None
+
+    def charged_twice(self) -> None:
+        """Like any other, and there are many."""
+        self.inbound()
 
     def night(self) -> None:
         """Like any other, but it falls into the hour that the clocks show twice."""

@@ -6,7 +6,7 @@ import re
 from datetime import date, datetime, time, timedelta
 from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from connector.models import Schedule
 
@@ -16,8 +16,11 @@ PATIENCE_DAYS = 30
 
 
 def schedule_of(neutral: dict[str, Any]) -> Schedule:
-    """A neutral ``schedule`` → Schedule. ValueError names what is wrong; KeyError for a zone that does not exist."""
-    ZoneInfo(neutral["zone"])
+    """A neutral ``schedule`` → Schedule. ValueError names what is wrong."""
+    try:
+        _zone(neutral["zone"])
+    except ZoneInfoNotFoundError:
+        raise ValueError(f'schedule: "{neutral["zone"]}" is no time zone; write one like "Europe/Paris"') from None
     hours = neutral.get("hours", {})
     if unknown := set(hours) - set(DAYS):
         raise ValueError(f"schedule: no such day: {', '.join(sorted(unknown))}")
