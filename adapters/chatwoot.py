@@ -365,7 +365,9 @@ class Chatwoot:
         """Oldest first. The filter works only when both ends are given, so the far end is the end of time."""
         span: Query = {"since": since // 1000, "until": LATEST // 1000, "sort": "created_at"}
         page, before = 1, [None]
-        while items := _items(self.http.get(f"{self.root}/csat_survey_responses", span | {"page": page})):
+        while answer := self.http.find(f"{self.root}/csat_survey_responses", span | {"page": page}):
+            if not (items := _items(answer)):
+                return
             page, before = page + 1, _other_than(before, _ids(items))
             yield rows(_Answered, items, "rating")
 
