@@ -1,0 +1,82 @@
+"""``deskpulse run``."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from threading import Event
+
+import click
+
+from connector import digest, facts, pull, push, schedule
+from connector.cli import the_config
+from connector.cli.sync import asked_to_stop
+from connector.clock import Clock, clock_of
+from connector.config import Config
+from connector.digest.send import frozen
+from connector.errors import ConnectorError
+from connector.period import parse
+from connector.schedule import Due, Job
+from connector.store import connect
+from connector.store.lock import locked
+from connector.store.write import Store
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Do what is due now and stop: for a machine with a scheduler of its own.")
+@click.pass_context
+def run(ctx: click.Context, once: bool) -> None:
+    """Sync, recompute, write back and send the digest by the cron lines of the config, until stopped.
+
+    What was missed while it did not run is caught up on at the start. A digest that was due several times is sent
+    once, for the latest period; the earlier ones are measured and kept.
+    """
+    config = the_config(ctx)
+    clock = clock_of(config)
+    with locked(config.database.with_suffix(".run"), "another `deskpulse run` is at work on this store"):
+        Store.open(config.database, demo=config.demo).close()
+        with asked_to_stop() as stop, closing(connect(config.database)) as conn:
+            todo = jobs(config, clock, stop)
+            if once:
+                schedule.start(conn, clock)
+                schedule.tick(conn, config, clock, todo, click.echo, stop)
+            else:
+                schedule.run(conn, config, clock, todo, click.echo, stop)
+    click.echo("stopped")
+
+
+def jobs(config: Config, clock: Clock, stop: Event) -> dict[str, Job]:
+    """What each line of ``[schedule]`` does."""
+    return {
+        "sync": lambda _: _sync(config, clock, stop),
+        "push": lambda _: _push(config, clock),
+        "digest": lambda due: _digest(config, clock, due),
+    }
+
+
+def _sync(config: Config, clock: Clock, stop: Event) -> str:
+    """What worked is said even where another source did not."""
+    summaries = pull.sync(config, (), clock, stop=stop.is_set)
+    lines = "\n".join(summary.line() for summary in summaries)
+    broken = [summary.news or summary.error for summary in summaries if summary.error]
+    return "\n".join(filter(None, [lines, *broken]))
+
+
+def _push(config: Config, clock: Clock) -> str:
+    report = push.apply(config, clock)
+    if report.stopped:
+        raise ConnectorError(report.stopped)
+    done = ", ".join(f"{count} {state}" for state, count in sorted(report.counts().items()))
+    return f"push: {done or 'nothing to write'}"
+
+
+def _digest(config: Config, clock: Clock, due: Due) -> str:
+    """The latest period is sent; those missed before it are measured, so that their figures are kept as they were."""
+    with closing(connect(config.database)) as conn:
+        facts.refresh(conn, config)
+        for text in due.periods[:-1]:
+            period = parse(text, config.zone, clock.now())
+            frozen(conn, config, digest.compose(conn, config, period, clock.now()), clock.now())
+    report = digest.send(config, clock, parse(due.periods[-1], config.zone, clock.now()))
+    if report.problem():
+        raise ConnectorError(report.problem())
+    return report.line()
