@@ -4,7 +4,8 @@ A fixture is ``fixtures/NAME/contract.json`` (and ``contract-*.json`` for other 
 comes from one of
 
 - ``exchanges``: a list of {method, path, query?, body?, status?, headers?, json | text}. The first unused one that fits
-  a request answers it; when all that fit are used, the last of them does again. ``body`` is what a write must send.
+  a request answers it; when all that fit are used, the last of them does again. A read that stands behind a write to
+  its path is told only after that write. ``body`` is what a write must send.
 - ``world``: a file of the neutral format beside it, served by the sandbox's own dialect.
 - ``input``: files beside it, for an adapter that reads files; "{input}" in a setting is the folder they are in.
 """
@@ -33,7 +34,7 @@ MOST_REQUESTS = 400
 MOST_PAGES = 400
 
 Change = dict[str, Any]
-"""{"in": regex of a path or a file's name, "at": dotted place in its JSON, "value": what stands there instead}"""
+"""{"in": regex of a path or a file's name, "at": dotted place in its JSON, "value": its new value}; done once"""
 Answerer = Callable[[str, str, dict[str, str], Any], tuple[int, dict[str, str], Any]]
 """(method, path, query, body) → (status, headers, JSON or text)"""
 
@@ -55,14 +56,16 @@ class StandingClock:
 
 
 def played(exchanges: list[dict[str, Any]]) -> Answerer:
-    used: list[int] = []
+    used: set[int] = set()
 
     def answer(method: str, path: str, query: dict[str, str], body: Any) -> tuple[int, dict[str, str], Any]:
-        fitting = [n for n, one in enumerate(exchanges) if _fits(one, method, path, query)]
+        fitting = [
+            n for n, one in enumerate(exchanges) if _fits(one, method, path, query) and _is_now(exchanges, used, n)
+        ]
         if not fitting:
             return 404, {}, {"error": f"the fixture has no {method} {path} {query}"}
         at = next((n for n in fitting if n not in used), fitting[-1])
-        used.append(at)
+        used.add(at)
         one = exchanges[at]
         assert one.get("body", body) == body, f"{method} {path} sent {body}, the fixture expects {one['body']}"
         return one.get("status", 200), one.get("headers", {}), one["text"] if "text" in one else one.get("json")
@@ -73,6 +76,20 @@ def played(exchanges: list[dict[str, Any]]) -> Answerer:
 def _fits(one: dict[str, Any], method: str, path: str, query: dict[str, str]) -> bool:
     wanted = {key: str(value) for key, value in one.get("query", {}).items()}
     return (one["method"], one["path"]) == (method, path) and wanted.items() <= query.items()
+
+
+def _is_now(exchanges: list[dict[str, Any]], used: set[int], at: int) -> bool:
+    """A read tells what is there between the writes around it in the list, of those that touch what it reads."""
+    if exchanges[at]["method"] != "GET":
+        return True
+    touching = [
+        n for n, one in enumerate(exchanges) if one["method"] != "GET" and _touches(one["path"], exchanges[at]["path"])
+    ]
+    return all((n in used) == (n < at) for n in touching)
+
+
+def _touches(written: str, read: str) -> bool:
+    return f"{written}/".startswith(f"{read}/")
 
 
 def sandboxed(world: Path, token_header: str) -> Answerer:
@@ -121,9 +138,10 @@ class Line:
         status, headers, said = self.answerer(request.method, request.url.path, dict(request.url.params), body)
         if isinstance(said, str):
             return httpx.Response(status, text=said, headers=headers)
-        for change in self.changes:
-            if re.fullmatch(change["in"], request.url.path):
-                said = changed(said, change["at"], change["value"])
+        for change in [one for one in self.changes if re.fullmatch(one["in"], request.url.path)]:
+            before, said = said, changed(said, change["at"], change["value"])
+            if before != said:
+                self.changes = [one for one in self.changes if one is not change]
         return httpx.Response(status, json=said, headers=headers)
 
     @property
@@ -241,12 +259,15 @@ class Walk:
         start = len(self.pages)
         for stream in self.adapter.streams:
             for page in self.adapter.pull(stream, self.cursors.get(stream), self.seen):
+                assert isinstance(page, Page), f"{stream} gives {type(page).__name__}, not a Page"
                 self.pages.append((stream, page))
                 assert len(self.pages) < MOST_PAGES, "the page loop spins: pages without end"
                 self._store(stream, page)
         return [page for _, page in self.pages[start:]]
 
     def _store(self, stream: str, page: Page) -> None:
+        strange = [type(record).__name__ for record in page.records if not isinstance(record, Record)]
+        assert not strange, f"{stream} gives {strange[0]} for records"
         self.ever.update(page.records)
         self.stored |= {key_of(record): record for record in page.records}
         if page.cursor is not None:
