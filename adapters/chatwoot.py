@@ -637,7 +637,7 @@ def _strange_zones(boxes: list[_Box]) -> tuple[Reject, ...]:
 def _week(hours: list[_Hours]) -> tuple[tuple[tuple[int, int], ...], ...]:
     week: list[tuple[tuple[int, int], ...]] = [()] * 7
     for day in hours:
-        week[(day.day_of_week - 1) % 7] = _day(day)  # theirs begins on Sunday, ours on Monday
+        week[(day.day_of_week - 1) % 7] += _day(day)  # theirs begins on Sunday; a lunch break makes two rows of a day
     return tuple(week)
 
 
