@@ -299,7 +299,7 @@ class _Whole(BaseModel):
 
 
 class FilesSettings(AdapterSettings):
-    """``path`` is a file, a folder or a pattern; relative to the config file's folder where the registry says which."""
+    """``path`` is a file, a folder or a pattern; a relative one is looked for beside the config."""
 
     path: Path
 
