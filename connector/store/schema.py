@@ -102,10 +102,11 @@ CREATE TABLE unsettled (conversation_id INTEGER PRIMARY KEY REFERENCES conversat
 """
 
 # What one row counts is said in the table's comment; every column that ends in _s is seconds, with a _business_s twin
-# where business time is defined. NULL means "did not happen" (never 0).
+# where business time is defined. NULL means "did not happen" (never 0). No foreign keys: facts are rewritten with their
+# conversation, which is never deleted, and checking the keys would cost a tenth of the refresh.
 FACTS = """
 CREATE TABLE fact_conversations ( -- a conversation
-    conversation_id INTEGER PRIMARY KEY REFERENCES conversations, source_id INTEGER NOT NULL,
+    conversation_id INTEGER PRIMARY KEY, source_id INTEGER NOT NULL,
     created_at INTEGER NOT NULL, channel TEXT NOT NULL, inbox_id INTEGER, team_id INTEGER, agent_id INTEGER,
     contact_id INTEGER, language TEXT, direction TEXT, excluded TEXT, merged_into TEXT, status TEXT NOT NULL,
     handled_by TEXT, first_asked_at INTEGER,
@@ -129,7 +130,7 @@ CREATE TABLE fact_conversations ( -- a conversation
 CREATE INDEX fact_conversations_created ON fact_conversations (created_at);
 CREATE INDEX fact_conversations_contact ON fact_conversations (contact_id, created_at);
 CREATE TABLE fact_episodes ( -- open → done; seq 1 is the first, a later one is a reopening
-    conversation_id INTEGER NOT NULL REFERENCES conversations, seq INTEGER NOT NULL,
+    conversation_id INTEGER NOT NULL, seq INTEGER NOT NULL,
     opened_at INTEGER NOT NULL, resolved_at INTEGER, -- NULL while open
     episode_s REAL, episode_business_s REAL,         -- this episode's own length
     since_created_s REAL, since_created_business_s REAL,
@@ -138,10 +139,11 @@ CREATE TABLE fact_episodes ( -- open → done; seq 1 is the first, a later one i
     PRIMARY KEY (conversation_id, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX fact_episodes_resolved ON fact_episodes (resolved_at);
-CREATE INDEX fact_episodes_opened ON fact_episodes (opened_at);
+CREATE INDEX fact_episodes_reopened ON fact_episodes (opened_at) WHERE seq > 1;
 CREATE TABLE fact_waits ( -- a customer turn: customer speaks → human answers
-    conversation_id INTEGER NOT NULL REFERENCES conversations, seq INTEGER NOT NULL,
+    conversation_id INTEGER NOT NULL, seq INTEGER NOT NULL,
     asked_at INTEGER NOT NULL, last_asked_at INTEGER NOT NULL, answered_at INTEGER, -- NULL: not (yet) answered
+    ended_at INTEGER, -- answered, or resolved before an answer; NULL: still waiting
     response_s REAL, response_business_s REAL, from_last_s REAL, from_last_business_s REAL,
     team_response_s REAL, team_response_business_s REAL, -- from the later of question and assignment to the team
     first INTEGER NOT NULL, agent_id INTEGER, team_id INTEGER, -- of the sender of the answer, then
@@ -149,14 +151,13 @@ CREATE TABLE fact_waits ( -- a customer turn: customer speaks → human answers
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX fact_waits_answered ON fact_waits (answered_at);
 CREATE TABLE fact_stock ( -- a stretch of time in which a conversation was not done, with one owner and one status
-    conversation_id INTEGER NOT NULL REFERENCES conversations, seq INTEGER NOT NULL,
+    conversation_id INTEGER NOT NULL, seq INTEGER NOT NULL,
     from_at INTEGER NOT NULL, to_at INTEGER, status TEXT NOT NULL, agent_id INTEGER, team_id INTEGER,
     PRIMARY KEY (conversation_id, seq)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX fact_stock_from ON fact_stock (from_at);
 CREATE INDEX fact_stock_to ON fact_stock (to_at);
 CREATE TABLE fact_ratings ( -- a rated conversation: its latest answer, at the date of its first
-    conversation_id INTEGER PRIMARY KEY REFERENCES conversations,
+    conversation_id INTEGER PRIMARY KEY,
     rated_at INTEGER NOT NULL, answered_at INTEGER NOT NULL,
     score REAL NOT NULL, first_score REAL NOT NULL, low REAL NOT NULL, high REAL NOT NULL,
     verdict TEXT NOT NULL, first_verdict TEXT NOT NULL, -- positive, neutral, negative
@@ -164,14 +165,14 @@ CREATE TABLE fact_ratings ( -- a rated conversation: its latest answer, at the d
 ) STRICT;
 CREATE INDEX fact_ratings_rated ON fact_ratings (rated_at);
 CREATE TABLE fact_surveys ( -- a survey that was offered, or answered without an offer
-    conversation_id INTEGER NOT NULL REFERENCES conversations, seq INTEGER NOT NULL,
+    conversation_id INTEGER NOT NULL, seq INTEGER NOT NULL,
     offered_at INTEGER, rated_at INTEGER, score REAL, low REAL NOT NULL, high REAL NOT NULL, verdict TEXT,
     agent_id INTEGER, team_id INTEGER, PRIMARY KEY (conversation_id, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX fact_surveys_offered ON fact_surveys (offered_at);
 CREATE INDEX fact_surveys_rated ON fact_surveys (rated_at);
 CREATE TABLE fact_sla ( -- one target on one conversation; achieved when completed_at <= due_at
-    conversation_id INTEGER NOT NULL REFERENCES conversations, seq INTEGER NOT NULL,
+    conversation_id INTEGER NOT NULL, seq INTEGER NOT NULL,
     metric TEXT NOT NULL, clock TEXT NOT NULL, target_s REAL NOT NULL,
     started_at INTEGER NOT NULL, due_at INTEGER NOT NULL, completed_at INTEGER, -- NULL: not (yet) completed
     agent_id INTEGER, team_id INTEGER, PRIMARY KEY (conversation_id, seq)
@@ -218,7 +219,10 @@ CREATE TABLE ledger ( -- which periods are done
 
 
 def _triggers() -> str:
-    """Whatever really changes marks its conversation dirty, in the same transaction; an unchanged upsert fires none."""
+    """Whatever really changes marks its conversation dirty, in the same transaction; an unchanged upsert fires none.
+
+    OR IGNORE would not do: the conflict policy of the statement that fires a trigger overrides the trigger's own.
+    """
     marks = {
         "conversations": "NEW.id",
         "messages": "NEW.conversation_id",
@@ -233,7 +237,7 @@ def _triggers() -> str:
     }
     return "".join(
         f"CREATE TRIGGER {table}_{when.lower()}_dirty AFTER {when}{columns.get(table, '') if when == 'UPDATE' else ''} "
-        f"ON {table} BEGIN INSERT OR IGNORE INTO dirty VALUES ({mark}); END;\n"
+        f"ON {table} BEGIN INSERT INTO dirty VALUES ({mark}) ON CONFLICT DO NOTHING; END;\n"
         for table, mark in marks.items()
         for when in ("INSERT", "UPDATE")
     )

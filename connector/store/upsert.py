@@ -21,7 +21,7 @@ def upsert(
     """
     names = ["source_id", "vendor_id", *plain, *known, *once]
     values = {c: f"excluded.{c}" for c in plain} | {c: _kept(table, c) for c in known}
-    differs = f"({', '.join(f'{table}.{c}' for c in values)}) IS NOT ({', '.join(values.values())})"
+    differs = f"({' OR '.join(f'{table}.{c} IS NOT {v}' for c, v in values.items())})"
     return (
         f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) "
         f"ON CONFLICT (source_id, vendor_id) DO UPDATE SET {', '.join(f'{c} = {v}' for c, v in values.items())} "

@@ -29,6 +29,7 @@ class Store:
     def __init__(self, conn: Connection) -> None:
         self.conn = conn
         self._ids: dict[int, Ids] = {}
+        conn.execute("PRAGMA cache_size = -32768")  # KiB: the indexes being written to fit
         conn.execute("CREATE TEMP TABLE IF NOT EXISTS looked_at (conversation_id INTEGER PRIMARY KEY)")
 
     @classmethod
