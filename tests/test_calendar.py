@@ -152,3 +152,15 @@ def test_a_schedule_that_changed_is_the_sum_of_the_schedules_in_force():
         minutes(Schedule("UTC", ALWAYS), changed, "2025-06-11T03:00Z"),
     )
     assert (before, after) == (60, 120)
+
+
+@pytest.mark.parametrize(
+    ("hours", "due"),
+    [
+        pytest.param(8, "2025-05-19T17:00Z", id="fills the day: due at closing, not at the next opening"),
+        pytest.param(9, "2025-05-20T10:00Z", id="goes on at the next opening"),
+        pytest.param(8 * 2000, "2033-01-14T17:00Z", id="years away"),
+    ],
+)
+def test_a_promise_given_on_a_saturday(hours, due):
+    assert Calendar(Schedule("UTC", WEEKDAYS)).add(from_iso("2025-05-17T11:00Z"), hours * HOUR) == from_iso(due)

@@ -42,7 +42,12 @@ class Calendar:
             return 0
         if a < self._from or b > self._until:
             self._cover(a, b)
-        return self._until_ms(b) - self._until_ms(a)
+        starts, ends, opened = self._starts, self._ends, self._opened
+        i, j = bisect_right(starts, a) - 1, bisect_right(starts, b) - 1
+        if j < 0:
+            return 0
+        until = opened[j] + (b if b < ends[j] else ends[j]) - starts[j]
+        return until if i < 0 else until - opened[i] - (a if a < ends[i] else ends[i]) + starts[i]
 
     def add(self, a: Instant, ms: int) -> Instant | None:
         """The earliest instant by which ``ms`` of opening time have passed since ``a``; None when that never comes."""
@@ -50,7 +55,7 @@ class Calendar:
             return a
         for years in (0, 1, 3, _HORIZON_YEARS):
             self._cover(a, a + years * 366 * DAY_MS)
-            due = self._until_ms(a) + ms
+            due = self.open_ms(self._from, a) + ms
             if due <= self._opened[-1]:
                 i = bisect_left(self._opened, due) - 1
                 return self._starts[i] + due - self._opened[i]
@@ -71,10 +76,6 @@ class Calendar:
             count += self.open_ms(start, min(tomorrow, end)) > 0
             start = tomorrow
         return count
-
-    def _until_ms(self, t: Instant) -> int:
-        i = bisect_right(self._starts, t) - 1
-        return self._opened[i] + min(t, self._ends[i]) - self._starts[i] if i >= 0 else 0
 
     def _cover(self, a: Instant, b: Instant) -> None:
         """Spread the schedule over the years of a and b as well."""
@@ -142,3 +143,27 @@ def _merged(intervals: list[tuple[Instant, Instant]]) -> list[tuple[Instant, Ins
 def _new_year(t: Instant, later: int = 0) -> Instant:
     year = datetime.fromtimestamp(t / 1000, UTC).year + later
     return round(datetime(year, 1, 1, tzinfo=UTC).timestamp() * 1000)
+
+
+Span = tuple[Instant | None, Instant | None]
+Seconds = tuple[float | None, float | None]
+"""Calendar and business seconds."""
+
+
+class Elapsed(dict[Span, Seconds]):
+    """``elapsed[a, b]``: seconds and business seconds from a to b, never negative.
+
+    None without one of the ends, business None without a calendar. A dict, because one conversation asks for the same
+    stretch many times.
+    """
+
+    def __init__(self, calendar: Calendar | None) -> None:
+        self.calendar = calendar
+
+    def __missing__(self, span: Span) -> Seconds:
+        a, b = span
+        if a is None or b is None:
+            return None, None
+        found = max(b - a, 0) / 1000, None if self.calendar is None else self.calendar.open_ms(a, b) / 1000
+        self[span] = found
+        return found
