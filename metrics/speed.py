@@ -28,11 +28,11 @@ NOT_ANSWERED = Left(
 )
 WAITS_AT = (
     "EXISTS (SELECT 1 FROM fact_waits w WHERE w.conversation_id = f.conversation_id AND w.asked_at <= :at"
-    " AND (w.answered_at IS NULL OR w.answered_at > :at))"
+    " AND (w.ended_at IS NULL OR w.ended_at > :at))"
 )
 ASKED_AT = (
     "(SELECT min(w.asked_at) FROM fact_waits w WHERE w.conversation_id = f.conversation_id AND w.asked_at <= :at"
-    " AND (w.answered_at IS NULL OR w.answered_at > :at))"
+    " AND (w.ended_at IS NULL OR w.ended_at > :at))"
 )
 AT_AN_INSTANT = ("channel", "inbox", "handled_by", "language", "source", "team", "agent", "status")
 

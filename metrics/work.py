@@ -10,6 +10,7 @@ CUSTOMERS = "c.direction = 'inbound'"
 OF_CONVERSATION = ("channel", "inbox", "handled_by", "language", "source", "team", "agent")
 OVER_DAYS = (*OF_CONVERSATION, "status", "day", "week", "month")
 OUTBOUND = Left("agent_initiated", Words("opened by us", "ouvertes par nous"), "c.direction = 'outbound'")
+SILENT = Left("silent", Words("without a message", "sans message"), "c.direction IS NULL")
 ANSWERED_SOLVE = f"{LAST_SOLVE} AND {CUSTOMERS} AND c.first_response_at IS NOT NULL"
 NOT_ANSWERED = Left(
     "unanswered",
@@ -47,7 +48,7 @@ METRICS = (
             "fusionnées, supprimées et indésirables.",
         ),
         unit="count", counts="conversation", rows=CREATED, aggregate="count", where=CUSTOMERS,
-        leaves_out=(OUTBOUND,), headline=True,
+        leaves_out=(OUTBOUND, SILENT), headline=True,
     ),
     Metric(
         key="conversation_volume_outbound",

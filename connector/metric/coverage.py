@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from connector.config import Config
-from connector.models import Instant, Schedule, to_iso
+from connector.models import Instant, to_iso
 from connector.period import Period, days_within
 from connector.store import Connection
 
@@ -49,26 +47,13 @@ _DATED = (
 
 def business_days(conn: Connection, config: Config, start: Instant, end: Instant) -> int | None:
     """Local days on which anything was open within [start, end), by any schedule in force; None without a schedule."""
-    from connector.facts.calendar import Calendar  # no other figure needs it
+    from connector.facts.calendar import Calendar  # these two are slow to import, and few figures need them
+    from connector.facts.rules import schedules
 
-    calendars = [Calendar(schedule) for schedule in schedules(conn, config)]
+    calendars = [Calendar(schedule) for schedule in set(schedules(conn, config).values())]
     if not calendars:
         return None
     return sum(
         any(calendar.open_ms(day.start, min(day.end, end)) for calendar in calendars)
         for day in days_within(Period(start, max(start + 1, end), ""), config.zone, end)
     )
-
-
-def schedules(conn: Connection, config: Config) -> list[Schedule]:
-    """The distinct schedules that business time is counted by: the config's, else the inboxes' own."""
-    if config.calendar is not None:
-        return [config.calendar]
-    texts = conn.execute("SELECT DISTINCT schedule FROM inboxes WHERE schedule IS NOT NULL ORDER BY schedule")
-    return [*dict.fromkeys([*config.inbox_calendars.values(), *(_schedule(row[0]) for row in texts)])]
-
-
-def _schedule(text: str) -> Schedule:
-    raw = json.loads(text)
-    hours = tuple(tuple((opens, closes) for opens, closes in day) for day in raw["hours"])
-    return Schedule(raw["zone"], hours, tuple(raw["holidays"]))

@@ -90,11 +90,11 @@ class Left(NamedTuple):
 
 
 REMOVED = (
-    Left("merged", Words("merged into another", "fusionnées"), "c.excluded = 'merged'"),
-    Left("deleted", Words("deleted", "supprimées"), "c.excluded = 'deleted'"),
-    Left("spam", Words("spam", "indésirables"), "c.excluded = 'spam'"),
+    Left("merged", Words("merged into another", "fusionnées"), "c.excluded = 'merged'", CREATED),
+    Left("deleted", Words("deleted", "supprimées"), "c.excluded = 'deleted'", CREATED),
+    Left("spam", Words("spam", "indésirables"), "c.excluded = 'spam'", CREATED),
 )
-"""Leaves every numerator and denominator, of every KPI."""
+"""They leave every numerator and denominator of every KPI, and are counted by when they were created."""
 
 
 class Over(NamedTuple):

@@ -12,7 +12,7 @@ from connector.errors import UsageError
 from connector.metric import arithmetic
 from connector.metric.arithmetic import Interval
 from connector.metric.coverage import business_days, incomplete
-from connector.metric.description import REMOVED, STATISTICS, UNTIMED, Aggregate, Composite, Left, Metric, Rows
+from connector.metric.description import REMOVED, STATISTICS, UNTIMED, USUAL, Aggregate, Composite, Left, Metric, Rows
 from connector.metric.scan import Ask, Group, Scope, Tallies, Tally, run
 from connector.models import Instant
 from connector.period import BUCKETS, HOURS_OF_WEEK, Period, buckets
@@ -35,6 +35,7 @@ class Value:
     n: int
     interval: Interval | None = None
     by: Mapping[str, str | None] = field(default_factory=dict)
+    where: Mapping[str, str] = field(default_factory=dict)
     denominator: int | None = None
     numerator: int | None = None
     ids: Sequence[int] = ()
@@ -153,8 +154,10 @@ def _counted(where: str, value: str) -> str:
 
 
 def _left_ask(left: Left, rows: Rows, by: tuple[str, ...]) -> Ask:
+    """What is left out of other rows than those counted is not told apart by what only these have."""
     where = left.where if left in REMOVED else f"c.excluded IS NULL AND ({left.where})"
-    return Ask(left.rows or rows, by, f"CASE WHEN {where} THEN {'c.created_at' if rows.over_time else 1} END")
+    shared = by if left.rows is None else tuple(d for d in by if d in USUAL)
+    return Ask(left.rows or rows, shared, f"CASE WHEN {where} THEN 1 END")
 
 
 # --- what is made of the answers -------------------------------------------------------------------------------------
@@ -192,7 +195,7 @@ def _values(scope: Scope, metric: Metric, by: tuple[str, ...], parts: Mapping[st
     place = next((i for i, d in enumerate(by) if d in BUCKETS), None)
     begun = scope.samples(None if place is None else by[place]) if metric.rows.over_time else None
     for group in _groups(scope, metric, by, place, parts):
-        left_out = {role[1:]: len(t[group].ids) if group in t else 0 for role, t in parts.items() if role[0] == "-"}
+        left_out = {role[1:]: _matching(tallies, by, group) for role, tallies in parts.items() if role[0] == "-"}
         names = {d: name for d, name in zip(by, group, strict=True) if name is not None or d not in metric.split}
         has_begun = begun is None or ("" if place is None else group[place]) in begun
         for clock in metric.clocks:
@@ -200,8 +203,8 @@ def _values(scope: Scope, metric: Metric, by: tuple[str, ...], parts: Mapping[st
             figures = FIGURES[metric.aggregate](_Case(scope, metric, group, mine, parts, has_begun))
             for statistic, figure in zip(STATISTICS[metric.aggregate], figures, strict=True):
                 yield Value(
-                    key=metric.key, statistic=statistic, clock=clock, unit=metric.unit, by=names, exclusions=left_out,
-                    **_withheld(scope, metric, by, figure)._asdict(),
+                    key=metric.key, statistic=statistic, clock=clock, unit=metric.unit, by=names, where=scope.where,
+                    exclusions=left_out, **_withheld(scope, metric, by, figure)._asdict(),
                 )  # fmt: skip
 
 
@@ -217,6 +220,13 @@ def _groups(
         names = buckets(by[place], scope.period, scope.config.zone)
         found = {(*g[:place], name, *g[place + 1 :]) for g in found for name in names}
     return sorted(found, key=_order)
+
+
+def _matching(tallies: Tallies, by: tuple[str, ...], group: Group) -> int:
+    """How many rows were left out beside this group."""
+    shared = tuple(name for d, name in zip(by, group, strict=True) if d in USUAL)
+    found = tallies.get(group) or tallies.get(shared)
+    return len(found.ids) if found else 0
 
 
 def _order(group: Group) -> tuple[tuple[bool, int, str], ...]:
