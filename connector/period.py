@@ -1,6 +1,6 @@
 """Periods of local days: what "yesterday" or "2026-W47" means in the reporting zone.
 
-A period is half open, from one local midnight to another, so a day may last 23 or 25 hours. Weeks start on Monday (ISO).
+A period is half open, from one local midnight to another, so a day may last 23 or 25 hours. Weeks start on Monday.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def days(period: Period, zone: str) -> list[date]:
 def comparable(period: Period, zone: str) -> Period:
     """The period before, of the same length and on the same weekdays.
 
-    It is shifted back by the smallest multiple of 7 local days that is at least its length, so that the two never overlap.
+    Shifted back by the smallest multiple of 7 local days that is at least its length, so that the two never overlap.
     """
     mine = days(period, zone)
     shift = timedelta(days=-(-len(mine) // 7) * 7)
@@ -102,7 +102,7 @@ def buckets(bucket: str, period: Period, zone: str) -> dict[str, Instant]:
 
 _NAMES: dict[str, Callable[[datetime], str]] = {
     "day": lambda local: f"{local.year:04}-{local.month:02}-{local.day:02}",
-    "week": lambda local: "{0:04}-W{1:02}".format(*local.isocalendar()),
+    "week": lambda local: f"{local:%G-W%V}",
     "month": lambda local: f"{local.year:04}-{local.month:02}",
     "hour_of_week": lambda local: HOURS_OF_WEEK[local.weekday() * 24 + local.hour],
 }

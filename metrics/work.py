@@ -110,7 +110,7 @@ METRICS = (
             "How often a conversation that was done came back in the period.",
             "Nombre de fois où une conversation résolue est revenue dans la période.",
         ),
-        unit="count", counts="event", rows=REOPENED, aggregate="count", where="f.seq > 1", direction="lower",
+        unit="count", counts="event", rows=REOPENED, aggregate="count", direction="lower",
     ),
     Metric(
         key="reopens_needing_reply",
@@ -119,7 +119,7 @@ METRICS = (
             "As reopens, without those solved again with no public reply, such as a customer's thanks.",
             "Comme reopens, sans celles résolues à nouveau sans réponse publique, comme un merci du client.",
         ),
-        unit="count", counts="event", rows=REOPENED, aggregate="count", where="f.seq > 1 AND f.needing_reply = 1",
+        unit="count", counts="event", rows=REOPENED, aggregate="count", where="f.needing_reply = 1",
         direction="lower",
     ),
     Metric(
@@ -131,7 +131,7 @@ METRICS = (
             "Conversations rouvertes au moins une fois dans la période ÷ conversations résolues dans la période. Les "
             "unes ne sont pas toutes parmi les autres : pas d'intervalle.",
         ),
-        unit="percent", counts="conversation", rows=REOPENED, aggregate="rates", where="f.seq > 1",
+        unit="percent", counts="conversation", rows=REOPENED, aggregate="rates",
         over=Over(SOLVED, LAST_SOLVE), direction="lower", headline=True,
     ),
     Metric(

@@ -52,7 +52,7 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 @click.pass_context
 def export(ctx: click.Context, what: str, form: str, period: str, as_of: str | None) -> None:
     """Write one row per conversation to standard output, as JSON Lines or CSV, oldest first."""
-    out = click.get_text_stream("stdout")
+    out = click.utils.get_text_stream("stdout")
     with asked(the_config(ctx), period, as_of=as_of) as question:
         found = rows(question.conn, question.period)
         if form == "csv":
@@ -70,11 +70,7 @@ def rows(conn: Connection, period: Period) -> Iterator[dict[str, Any]]:
         LEFT JOIN fact_ratings r ON r.conversation_id = c.conversation_id
         WHERE c.created_at >= ? AND c.created_at < ? ORDER BY c.created_at"""
     for row in conn.execute(sql, period[:2]):
-        yield {name: _READ.get(name, _same)(row[name]) for name in COLUMNS}
-
-
-def _same(value: Any) -> Any:
-    return value
+        yield {name: _READ[name](row[name]) if name in _READ else row[name] for name in COLUMNS}
 
 
 def _iso(value: Instant | None) -> str | None:

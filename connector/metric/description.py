@@ -60,20 +60,22 @@ class Words(NamedTuple):
 class Rows:
     """Fact rows, the instant that puts one into a period, and the team and agent who are credited with it.
 
-    ``over_time`` marks stretches (``f.from_at`` to ``f.to_at``) that are looked at at an instant.
+    ``only`` narrows them where an index of the same condition serves. ``over_time`` marks stretches (``f.from_at`` to
+    ``f.to_at``) that are looked at at an instant.
     """
 
     view: str
     at: str
     team: str = "f.team_id"
     agent: str = "f.agent_id"
+    only: str = ""
     over_time: bool = False
 
 
 CREATED = Rows("fact_conversations", "c.created_at", "c.team_id", "c.agent_id")
 ANSWERED = Rows("fact_waits", "f.answered_at")
 SOLVED = Rows("fact_episodes", "f.resolved_at")
-REOPENED = Rows("fact_episodes", "f.opened_at")
+REOPENED = Rows("fact_episodes", "f.opened_at", only="f.seq > 1")
 RATED = Rows("fact_ratings", "f.rated_at")
 OFFERED = Rows("fact_surveys", "f.offered_at")
 STOCK = Rows("fact_stock", "f.from_at", over_time=True)

@@ -121,6 +121,7 @@ def _select(
     """Columns: conversation, start and end of what the row stands for, one per dimension, one per ask."""
     instants = list(samples.values()) or [period.end - 1]
     filters, values = _filters(scope, rows)
+    filters += f" AND {rows.only}" if rows.only else ""
     until = "f.to_at" if rows.over_time else "NULL"
     within = (
         "f.from_at <= :at AND (f.to_at IS NULL OR f.to_at > :first)"
