@@ -7,6 +7,8 @@ import copy
 import json
 import re
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,8 @@ from connector.models import (
     Team,
     from_iso,
 )
+from connector.sandbox import Sandbox
+from connector.sandbox.generate import generate
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "chatwoot"
 HOST = "https://desk.example"
@@ -1096,3 +1100,83 @@ def test_every_call_of_the_table_is_made_and_what_is_undocumented_is_known(
         "/api/v1/accounts/{account}/conversations": ["sort_by"],
         "/api/v1/accounts/{account}/csat_survey_responses": True,
     }
+
+
+# --- against the sandbox, over real HTTP -------------------------------------------------------------------------
+
+
+def connected(sandbox: Sandbox) -> tuple[Chatwoot, HttpClient]:
+    settings = ChatwootSettings(
+        url=sandbox.url, account=sandbox.account, token=sandbox.token, requests_per_second=1_000_000
+    )
+    client = HttpClient(Chatwoot.service(settings), Clock(), name="chatwoot", demo=True)
+    return Chatwoot(settings, client), client
+
+
+@dataclass
+class Swept:
+    """The generated desk, pulled once and once more."""
+
+    sandbox: Sandbox
+    first: list[Page]
+    second: list[Page]
+    requests: int
+    stored: Stored
+
+
+@pytest.fixture(scope="module")
+def swept() -> Iterator[Swept]:
+    with Sandbox(generate(5)) as sandbox:
+        adapter, client = connected(sandbox)
+        with closing(client):
+            stored = Stored()
+            first = [page for stream in adapter.streams for page in stored.pull(adapter, stream)]
+            requests = client.requests
+            second = [page for stream in adapter.streams for page in stored.pull(adapter, stream)]
+            yield Swept(sandbox, first, second, client.requests - requests, stored)
+
+
+def test_the_whole_sandbox_arrives(swept: Swept) -> None:
+    cases, stored = swept.sandbox.chatwoot.tables.cases, swept.stored
+    assert [reject for page in swept.first for reject in page.rejects] == []
+    assert {c.id for c in stored.all(Conversation)} == {str(number) for number in cases}
+    assert len(stored.all(Message)) == sum(len(case.messages) for case in cases.values())
+    assert sum(bool(rating.answers) for rating in stored.all(Rating)) == len(swept.sandbox.chatwoot.tables.ratings)
+    assert {m.author for m in stored.all(Message)} >= {"customer", "human", "bot", "automation"}
+
+
+def test_a_second_pull_of_the_sandbox_brings_nothing(swept: Swept) -> None:
+    assert [record for page in swept.second for record in page.records] == []
+    pages_of_answers = -(-len(swept.stored.cursors["ratings"]["known"]) // 25)
+    assert swept.requests == 2 + 1 + 1 + pages_of_answers + 1  # the inboxes are known to this connection
+
+
+def test_every_solve_of_the_sandbox_is_told_at_its_second(swept: Swept) -> None:
+    events = swept.stored.all(Event)
+    assert {(e.conversation, e.at) for e in events if e.value == "done" and not e.derived} == {
+        (str(number), from_iso(event["event_end_time"]))
+        for number, case in swept.sandbox.chatwoot.tables.cases.items()
+        for event in case.events
+        if event["name"] == "conversation_resolved"
+    }
+
+
+def test_every_snapshot_of_the_sandbox_agrees_with_its_events(swept: Swept) -> None:
+    told = sorted((e for e in swept.stored.all(Event) if e.kind == "status"), key=lambda event: event.at)
+    last = {event.conversation: event.value for event in told}
+    assert [c for c in swept.stored.all(Conversation) if last.get(c.id) != c.status] == []
+
+
+def test_what_is_written_into_the_sandbox_is_read_back_and_taken_back() -> None:
+    with Sandbox(FIXTURE / "contract-world.jsonl") as sandbox:
+        adapter, client = connected(sandbox)
+        with closing(client):
+            before = adapter.tags("1")
+            assert adapter.add_tag("1", "deskpulse-slow") == (before, (*before, "deskpulse-slow"))
+            assert adapter.remove_tag("1", "deskpulse-slow").after == before
+            note = adapter.add_note("1", "[deskpulse] waited 3 h")
+            assert adapter.find_note("1", "[deskpulse] waited 3 h") == note
+            adapter.remove_note("1", note)
+            assert adapter.find_note("1", "[deskpulse] waited 3 h") is None
+            assert sandbox.violations == []
+            assert all(finding.ok for finding in adapter.probe())
