@@ -131,6 +131,11 @@ class HttpClient:
     def send(self, method: Literal["POST", "PUT", "PATCH", "DELETE"], path: str, body: Any = None) -> HttpAnswer:
         return self._writes(self._once, method, path, None, body)
 
+    @property
+    def in_clear(self) -> bool:
+        """Does the credential travel unencrypted over a network?"""
+        return self._origin is not None and self._origin[0] == "http" and not _is_loopback(self._origin[1])
+
     def ahead_s(self) -> float | None:
         """Right after an answer: seconds that our clock is ahead of the service's; None where it does not say."""
         served_at = _http_date(self._served_at)

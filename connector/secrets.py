@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource, SettingsError
 
 from connector.config import Config, ServiceConfig, did_you_mean, environment
@@ -42,13 +43,13 @@ def settings_of(service: ServiceConfig, config: Config, model: type[S]) -> S:
     raise wrong  # outside the handler: its context would hold the values
 
 
+def is_secret(field: FieldInfo) -> bool:
+    """Is it typed SecretStr, optional or not?"""
+    return SecretStr in (field.annotation, *get_args(field.annotation))
+
+
 def secret_fields(model: type[BaseModel]) -> set[str]:
-    """The names of the settings that are secrets: typed SecretStr, optional or not."""
-    return {
-        name
-        for name, field in model.model_fields.items()
-        if SecretStr in (field.annotation, *get_args(field.annotation))
-    }
+    return {name for name, field in model.model_fields.items() if is_secret(field)}
 
 
 def mark(settings: BaseModel) -> str:
