@@ -21,7 +21,7 @@ SOCIAL_CHANNELS = ("instagram", "facebook", "x", "linkedin", "tiktok", "youtube"
 MESSAGING_CHANNELS = ("live_chat", "whatsapp", "sms", "telegram")
 
 Author = Literal["customer", "human", "bot", "automation", "integration", "unknown"]
-MessageKind = Literal["message", "note", "activity", "survey", "campaign"]
+MessageKind = Literal["message", "note", "activity", "survey", "campaign", "imported"]
 """``message`` is conversation; everything else never starts or stops a customer clock."""
 Status = Literal["open", "pending", "snoozed", "done"]
 EventKind = Literal["status", "assigned", "team", "handoff", "merged", "deleted", "spam"]
