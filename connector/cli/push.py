@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from connector import facts
 from connector.cli import the_config
 from connector.cli.output import json_option, print_json, print_table
 from connector.clock import clock_of
@@ -38,6 +39,7 @@ def push(ctx: click.Context, only_plan: bool, really: bool, as_json: bool) -> No
     config = the_config(ctx)
     if only_plan:
         with closing(connect(config.database)) as conn:
+            facts.refresh(conn, config)
             _print_plan(plan(conn, config, clock_of(config).now()), as_json)
     else:
         from connector.push.run import apply  # lazily: planning starts fast

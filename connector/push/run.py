@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 
+from connector import facts
 from connector.clock import Clock
 from connector.config import Config
 from connector.errors import AuthFailed, BadPayload, ConfigError, ConnectorError, Rejected, Transient
@@ -55,6 +56,7 @@ def apply(config: Config, clock: Clock) -> Report:
             setting="push.enabled",
         )
     with pushing(config), closing(connect(config.database)) as conn, touch.hands(config, clock) as hands:
+        facts.refresh(conn, config)
         report = Report(plan(conn, config, clock.now(), touch.cannot(config)))
         if report.plan and report.plan.todo:
             for service in {action.service for action in report.plan.todo}:
