@@ -317,6 +317,17 @@ def test_working_hours_begin_on_monday_and_midnight_closes_the_day(chatwoot: Cha
     assert schedules == [Schedule("Europe/Amsterdam", week), None, None]
 
 
+def test_a_lunch_break_makes_two_rows_of_a_day(desk: Desk, chatwoot: Chatwoot) -> None:
+    hours = {"open_minutes": 0, "close_minutes": 0}
+    desk.lists["inboxes"][0]["working_hours"] = [
+        {"day_of_week": 1, "open_hour": 9, "close_hour": 12, **hours},
+        {"day_of_week": 1, "open_hour": 13, "close_hour": 18, **hours},
+    ]
+    schedule = pulled(chatwoot, Inbox, "directory")[0].schedule
+    assert schedule is not None
+    assert schedule.hours[0] == ((540, 720), (780, 1080))
+
+
 def test_hours_in_a_zone_that_nobody_knows_are_rejected_and_the_inbox_is_kept(
     desk: Desk, chatwoot: Chatwoot, stored: Stored
 ) -> None:
