@@ -133,6 +133,8 @@ def _parse(path: Path) -> dict[str, Any]:
         raise ConfigError(f"there is no {path}: write one with `deskpulse init`, or name it with --config") from None
     except IsADirectoryError:
         raise ConfigError(f"{path} is a folder: name the deskpulse.toml in it") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}): check who may read it") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
 
@@ -168,7 +170,10 @@ def _now(top: _Table) -> Instant | None:
     text = top.take("now", (str, datetime), None)
     if text is None:
         return None
-    moment = datetime.fromisoformat(text) if isinstance(text, str) else text
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        raise ConfigError('now is not an instant; write it like "2026-11-20T12:00:00Z"', setting="now") from None
     if not top.raw_demo or moment.tzinfo is None:
         raise ConfigError("now is for demos only (demo = true), and needs a zone; remove it", setting="now")
     return round(moment.timestamp() * 1000)
@@ -267,9 +272,9 @@ def _digest(table: _Table) -> DigestConfig:
 
 
 def _schedule(table: _Table) -> dict[str, str]:
-    jobs = {job: table.text(job, "") for job in ("sync", "push", "digest") if job in table.raw}
+    jobs = {job: table.text(job, "") for job in ("sync", "push", "digest")}
     table.done()
-    return jobs
+    return {job: line for job, line in jobs.items() if line}
 
 
 def _privacy(table: _Table) -> dict[str, Any]:
@@ -318,7 +323,7 @@ class _Table:
     def __init__(self, raw: Any, name: str, path: Path) -> None:
         if not isinstance(raw, dict):
             raise ConfigError(f"{path}: {name} must be a section", setting=name)
-        self.raw, self.name, self.path = raw, name, path
+        self.raw, self.name, self.path = dict(raw), name, path
         self.known: list[str] = []
         self.raw_demo = raw.get("demo") is True
 
@@ -328,7 +333,8 @@ class _Table:
         wrong_bool = isinstance(value, bool) and bool not in kinds
         if value is not default and (wrong_bool or not isinstance(value, kinds)):
             raise ConfigError(
-                f"{self._dotted(key)}: expected {kinds[0].__name__}, not {value!r}", setting=self._dotted(key)
+                f"{self._dotted(key)}: expected {kinds[0].__name__}, not {type(value).__name__}",
+                setting=self._dotted(key),
             )
         return value
 
@@ -362,10 +368,10 @@ class _Table:
         return value
 
     def table(self, key: str) -> _Table:
-        return _Table(dict(self.take(key, (dict,), {})), self._dotted(key), self.path)
+        return _Table(self.take(key, (dict,), {}), self._dotted(key), self.path)
 
     def tables(self, key: str) -> list[_Table]:
-        return [_Table(dict(t), self._dotted(key), self.path) for t in self.take(key, (list,), [])]
+        return [_Table(t, self._dotted(key), self.path) for t in self.take(key, (list,), [])]
 
     def done(self) -> None:
         """ConfigError for the first key that nobody asked for."""
