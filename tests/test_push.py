@@ -193,6 +193,7 @@ def test_slow_first_response_points_at_late_answers_and_at_waits_that_are_too_lo
     slow(conn, "late", 5)
     slow(conn, "just-in-time", 4)
     slow(conn, "long-ago", 5, ago=8 * 24)
+    fact(conn, "forgotten", first_asked_at=NOW - 8 * 24 * HOUR, waiting_since=NOW - 8 * 24 * HOUR)
     slow(conn, "removed", 5, excluded="deleted")
     slow(conn, "ours", 5, direction="outbound")
     fact(conn, "waiting", first_asked_at=NOW - 6 * HOUR, waiting_since=NOW - 6 * HOUR)
@@ -202,6 +203,18 @@ def test_slow_first_response_points_at_late_answers_and_at_waits_that_are_too_lo
         "waiting": "no human reply for 6 h (limit 4 h)",
         "late": "first human reply after 5 h (limit 4 h)",
     }
+
+
+def test_the_budget_goes_to_the_freshest_events_of_all_rules(conn: Connection, tmp_path: Path) -> None:
+    slow(conn, "days-ago", ago=50)
+    fact(conn, "since-yesterday", waiting_since=NOW - 25 * HOUR)
+    fact(conn, "forgotten", waiting_since=NOW - 60 * 24 * HOUR, first_asked_at=NOW - 60 * 24 * HOUR)
+    rules = {"slow-first-response": {"note": True}, "unanswered": {}}
+    found = plan(conn, config_of(tmp_path, rules=rules, daily_budget=2), NOW)
+    assert [(a.conversation, a.action) for a in found.todo + found.later] == [
+        ("since-yesterday", "tag"), ("days-ago", "tag"), ("days-ago", "note"),
+    ]  # fmt: skip
+    assert len(found.later) == 1
 
 
 def test_a_rule_without_a_threshold_of_its_own_takes_the_default(conn: Connection, tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ def change(now: Value, before: Value | None) -> Change | None:
     if mine is None or theirs is None or not difference:
         return Change(difference, relative, clear=False, strength=0)
     near, far = (mine[0], theirs[1]) if difference > 0 else (mine[1], theirs[0])
-    slack = sqrt((now.value - near) ** 2 + (before.value - far) ** 2)
-    strength = abs(difference) / slack if slack else inf
+    reach = sqrt((now.value - near) ** 2 + (before.value - far) ** 2)
+    strength = abs(difference) / reach if reach else inf
     return Change(difference, relative, clear=strength > 1, strength=strength)
 
 

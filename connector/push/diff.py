@@ -35,8 +35,9 @@ def plan(conn: Connection, config: Config, now: Instant, cannot: Cannot = frozen
 
     A key is claimed once ever: what was undone, rejected or read back wrong is never planned again.
     """
-    wanted = [action for action in _wanted(conn, config, now) if (action.service, action.action) not in cannot]
-    unable = [action for action in _wanted(conn, config, now) if (action.service, action.action) in cannot]
+    everything = list(_wanted(conn, config, now))
+    wanted = [action for action in everything if (action.service, action.action) not in cannot]
+    unable = [action for action in everything if (action.service, action.action) in cannot]
     judged = [_judge(conn, action) for action in wanted]
     todo = [action for action, state in judged if not state]
     budget = max(0, config.push.daily_budget - sent_today(conn, config, now))
@@ -51,12 +52,12 @@ def plan(conn: Connection, config: Config, now: Instant, cannot: Cannot = frozen
 
 
 def _wanted(conn: Connection, config: Config, now: Instant) -> Iterator[Action]:
-    """Rules in the config's order; a conversation's tag and note follow each other."""
+    """The freshest events first, so that the budget is not spent on old ones; a tag and its note follow each other."""
     services = {service.name for service in config.services}
-    for rule in config.push.rules:
-        for match in matches(conn, config, rule, now):
-            if match.service in services:
-                yield from _actions(match, config)
+    found = [match for rule in config.push.rules for match in matches(conn, config, rule, now)]
+    for match in sorted(found, key=lambda match: -match.at):
+        if match.service in services:
+            yield from _actions(match, config)
 
 
 def _actions(match: Match, config: Config) -> Iterator[Action]:

@@ -1,8 +1,8 @@
 """What is worth pointing at: rules as data. Each is a question to the fact tables and a sentence with its figures.
 
-A rule's SQL gives, per conversation, ``at`` (the event's instant; now while it goes on), ``since`` and ``until`` (what
-was measured; until NULL while it goes on), ``figure``, ``threshold`` and ``what``. It may use :now and :over_ms.
-Durations are in calendar time, because a rule also looks at waits that have not ended.
+A rule's SQL gives, per conversation, ``at`` (the event's instant: of a wait, when it passed its limit), ``since`` and
+``until`` (what was measured; until NULL while it goes on), ``figure``, ``threshold`` and ``what``. It may use :now
+and :over_ms. Durations are in calendar time, because a rule also looks at waits that have not ended.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Kind:
 class Match(NamedTuple):
     """A conversation that a rule points at. ``reason`` and ``how`` are sentences; ``tags`` as last read."""
 
+    at: Instant
     rule: Rule
     kind: Kind
     conversation_id: int
@@ -69,7 +70,7 @@ SLOW = Kind(
     },
     "duration",
     """
-    SELECT conversation_id, coalesce(first_response_at, :now) AS at, first_asked_at AS since,
+    SELECT conversation_id, first_asked_at + :over_ms AS at, first_asked_at AS since,
         first_response_at AS until, coalesce(first_response_s, (:now - first_asked_at) / 1000.0) AS figure,
         :over_ms / 1000.0 AS threshold, NULL AS what
     FROM fact_conversations
@@ -178,7 +179,7 @@ UNANSWERED = Kind(
     },
     "duration",
     """
-    SELECT conversation_id, :now AS at, waiting_since AS since, NULL AS until,
+    SELECT conversation_id, waiting_since + :over_ms AS at, waiting_since AS since, NULL AS until,
         (:now - waiting_since) / 1000.0 AS figure, :over_ms / 1000.0 AS threshold, NULL AS what
     FROM fact_conversations
     WHERE excluded IS NULL AND status <> 'done' AND waiting_since IS NOT NULL AND :now - waiting_since > :over_ms
@@ -228,7 +229,7 @@ NOT_YET = {"en": "not yet, {now}", "fr": "pas encore, {now}"}
 ALL = """
 SELECT m.*, c.vendor_id, c.tags, c.link, s.name AS service FROM ({sql}) m
 JOIN conversations c ON c.id = m.conversation_id JOIN sources s ON s.id = c.source_id
-WHERE m.at >= :from AND m.at <= :now ORDER BY m.at DESC, m.since, c.id
+WHERE m.at >= :from AND m.at <= :now ORDER BY m.at DESC, c.id
 """
 
 
@@ -245,14 +246,14 @@ def kind_of(rule: Rule) -> Kind:
 
 
 def matches(conn: Connection, config: Config, rule: Rule, now: Instant) -> Iterator[Match]:
-    """What a rule points at within the config's days before ``now``: newest first, what goes on before what ended,
-    the longest wait first."""
+    """What a rule points at, where the event lies within the config's days before ``now``; newest first."""
     kind = kind_of(rule)
     over_s = kind.over_s if rule.over_s is None else rule.over_s
     asked = {"now": now, "over_ms": round((over_s or 0) * 1000), "from": now - config.push.days * 86_400_000}
     for row in conn.execute(ALL.format(sql=kind.sql), asked).fetchall():
         words = _words(kind, row, config, now)
         yield Match(
+            at=row["at"],
             rule=rule,
             kind=kind,
             conversation_id=row["conversation_id"],
