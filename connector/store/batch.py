@@ -131,7 +131,8 @@ class Batch(NamedTuple):
 
     def _event_rows(self, records: list[Event], placed: Known) -> list[tuple[Any, ...]]:
         s, seen_at = self.ids.source_id, self.seen_at
-        actors = self.ids.of("agents", {r.actor for r in records})
+        actors = self.ids.of("agents", {r.actor for r in records} | _owners(records, "assigned"))
+        self.ids.of("teams", _owners(records, "team"))
         return [
             (
                 *(s, r.id, placed[r.conversation], seen_at if r.at is None else r.at),
@@ -171,6 +172,11 @@ class Batch(NamedTuple):
 
     def _last_id(self, table: str) -> int:
         return int(self.conn.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0])
+
+
+def _owners(records: list[Event], kind: str) -> set[str | None]:
+    """Whom the events name: facts look them up, so they need rows, also where the vendor lists them no more."""
+    return {owner for r in records if r.kind == kind for owner in (r.value, r.was)}
 
 
 def _schedule(schedule: Schedule | None) -> str | None:
