@@ -128,6 +128,7 @@ CREATE TABLE fact_conversations ( -- a conversation
     bot INTEGER NOT NULL, escalated INTEGER NOT NULL, abandoned INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX fact_conversations_created ON fact_conversations (created_at);
+CREATE INDEX fact_conversations_answered ON fact_conversations (first_response_at);
 CREATE INDEX fact_conversations_contact ON fact_conversations (contact_id, created_at);
 CREATE TABLE fact_episodes ( -- open → done; seq 1 is the first, a later one is a reopening
     conversation_id INTEGER NOT NULL, seq INTEGER NOT NULL,
