@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from connector.config import Config
 from connector.errors import UsageError
 from connector.metric import arithmetic
 from connector.metric.arithmetic import Interval
-from connector.metric.coverage import business_days, incomplete
+from connector.metric.coverage import business_days
 from connector.metric.description import REMOVED, STATISTICS, UNTIMED, USUAL, Aggregate, Composite, Left, Metric, Rows
 from connector.metric.scan import Ask, Group, Scope, Tallies, Tally, run
 from connector.models import Instant
@@ -71,11 +71,10 @@ def compute(
     scope = Scope(conn, config, period, now, _checked(where or {}))
     plans = [(metric, _grouping(metric, its_by)) for metric, its_by in expand(keys, by, catalogue or _all())]
     answers = run(scope, {ask for metric, its_by in plans for ask in _asks(metric, its_by).values()})
-    reason = incomplete(conn, period, now)
-    found = []
+    found: list[Value] = []
     for metric, its_by in plans:
         parts = {role: answers[ask] for role, ask in _asks(metric, its_by).items()}
-        found += [replace(v, incomplete=reason) for v in _values(scope, metric, its_by, parts)]
+        found += _values(scope, metric, its_by, parts)
     return [v for v in found if clock is None or v.clock in (None, clock)]
 
 
@@ -204,7 +203,7 @@ def _values(scope: Scope, metric: Metric, by: tuple[str, ...], parts: Mapping[st
             for statistic, figure in zip(STATISTICS[metric.aggregate], figures, strict=True):
                 yield Value(
                     key=metric.key, statistic=statistic, clock=clock, unit=metric.unit, by=names, where=scope.where,
-                    exclusions=left_out, **_withheld(scope, metric, by, figure)._asdict(),
+                    exclusions=left_out, incomplete=scope.incomplete, **_withheld(scope, metric, by, figure)._asdict(),
                 )  # fmt: skip
 
 

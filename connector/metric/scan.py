@@ -16,6 +16,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from connector.config import Config
+from connector.metric.coverage import incomplete
 from connector.metric.description import Rows
 from connector.metric.names import Names
 from connector.models import Instant
@@ -69,6 +70,11 @@ class Scope:
     def before(self) -> Period:
         return comparable(self.period, self.config.zone)
 
+    @cached_property
+    def incomplete(self) -> str | None:
+        """Why the period's figures may still change; None when all is in."""
+        return incomplete(self.conn, self.period, self.now)
+
     def samples(self, bucket: str | None) -> dict[str, Instant]:
         """The instants at which a stock is looked at: the last of each bucket, of the period without one, or now.
 
@@ -103,14 +109,15 @@ def _one_pass(scope: Scope, rows: Rows, by: tuple[str, ...], period: Period, ans
     sql, bound = _select(scope, rows, by, period, [ask.sql for ask in answers], samples)
     namers = [scope.names.namer(d) for d in by]
     timed = by.index(bucket) if bucket else None
+    name = label(bucket, scope.config.zone) if bucket else None
     cursor = scope.conn.cursor()
     cursor.row_factory = None
     cursor.execute(sql, bound)
     while chunk := cursor.fetchmany(CHUNK):
         if rows.over_time:
             chunk = list(_sampled(chunk, samples, timed))
-        elif bucket is not None and timed is not None:
-            chunk = _labelled(chunk, label(bucket, scope.config.zone), timed)
+        elif name is not None and timed is not None:
+            chunk = _labelled(chunk, name, timed)
         for group, members in _grouped(chunk, namers):
             _add(members, group, answers, 3 + len(by))
 
