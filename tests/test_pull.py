@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from fake_service import (
 
 from connector import pull
 from connector.cli import main
-from connector.cli.sync import how_far
+from connector.cli.sync import ProgressBar, asked_to_stop, how_far
 from connector.errors import AuthFailed, BadPayload, ConfigError, ConnectorError, Rejected, Transient, UsageError
 from connector.models import Event, Message, Page, Reject
 from connector.store import connect
@@ -171,7 +172,10 @@ def test_a_source_that_fails_does_not_keep_the_others(deployed: Deploy) -> None:
 def test_breaking_and_recovering_are_news_once(deployed: Deploy) -> None:
     fake = Fake(script(Transient("fake is down")))
     made = deployed(fake=fake)
-    news = [run(made)[0].news, run(made)[0].news]
+    news = [run(made)[0].news]
+    broke = ask(made, "SELECT since FROM sources")
+    news += [run(made)[0].news]
+    assert ask(made, "SELECT since FROM sources") == broke
     fake.script = script()
     news += [run(made)[0].news, run(made)[0].news]
     assert news[:2] == ["fake is down", None]
@@ -416,6 +420,28 @@ def test_the_command_says_what_it_did_and_how_it_ended(
     capsys.readouterr()
     assert command(made, monkeypatch, "fake") == 0
     assert "fake works again" in capsys.readouterr().out
+
+
+def test_the_first_signal_asks_to_stop_and_the_second_interrupts() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with asked_to_stop() as stop:
+        assert not stop.is_set()
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.is_set()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_progress_is_one_line_that_goes_away(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Ticking()
+    clock.monotonic = lambda: 1.0  # type: ignore[method-assign]  # its own would stand at zero, the time of the last line
+    bar = ProgressBar(clock)
+    bar.step("fake", "conversations", 5, 10)
+    bar.wait("fake", 30)
+    bar.end()
+    said = capsys.readouterr().err.split("\r")  # without a terminal, click leaves out the code that clears the line
+    assert said == ["", "fake conversations: 5 of 10 (50 %)", "fake: waiting 30 s, as it asked for", ""]
 
 
 def test_the_command_prints_json(
