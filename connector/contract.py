@@ -1,8 +1,8 @@
 """What an adapter is.
 
 An adapter is one class in one file of ``adapters/``. It declares ``name``, ``Settings``, ``service(settings)`` and
-any of the capabilities below, in this order: pull, reread, tag, note, announce, probe. It is built by the registry with its
-validated settings and a client for its service, and has no ``try``, sleep, logging, SQL, environment or clock.
+any of the capabilities below, in this order: pull, reread, tag, note, announce, probe. It is built by the registry with
+its validated settings and a client for its service, and has no ``try``, sleep, logging, SQL, environment or clock.
 """
 
 from __future__ import annotations

@@ -66,7 +66,8 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Measure", ("kpi", "--period", "all")),
     ("Plan what to write back", ("push", "--plan")),
     ("Write it back: the first one alone, each one read back", ("push", "--apply")),
-    ("Sum the last day up for the team's chat", ("digest", "--send")),
+    ("Sum the last day up", ("digest",)),
+    ("Send that to the team's chat", ("digest", "--send")),
     ("Once more: nothing new is read, nothing is written twice", ("sync",)),
     ("", ("push", "--apply")),
 )
