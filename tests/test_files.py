@@ -191,7 +191,7 @@ def test_a_missing_status_is_that_of_the_last_event(tmp_path) -> None:
 
 def test_authors_notes_and_bots_are_told_apart(tmp_path) -> None:
     said = [
-        {"author": "human", "text": "a"},
+        {"author": "human", "text": "[deskpulse] says a reply"},
         {"author": "agent", "bot": True, "text": "b"},
         {"author": "agent", "private": True, "text": "[deskpulse] slow"},
         {"author": "martian", "length": 7},
@@ -200,7 +200,7 @@ def test_authors_notes_and_bots_are_told_apart(tmp_path) -> None:
     row = {"id": 1, "messages": [{"id": n, "at": AT} | one for n, one in enumerate(said)]}
     found = only(pull(write(tmp_path / "a.jsonl", row))[0], Message)
     assert [(one.author, one.public, one.kind, one.own, one.length) for one in found] == [
-        ("human", True, "message", False, 1),
+        ("human", True, "message", False, 24),
         ("bot", True, "message", False, 1),
         ("human", False, "note", True, 16),
         ("unknown", True, "message", False, 7),

@@ -92,7 +92,7 @@ def test_the_fiftieth_of_many_blocks_says_what_is_left() -> None:
     body = payload(Announcement("k", "f", tuple(Context(f"{n}") for n in range(60))))
     assert len(body["blocks"]) == BLOCKS
     assert "11 more lines" in texts(body)[-1]
-    assert len(payload(Announcement("k", "f", tuple(Context(f"{n}") for n in range(50))))["blocks"]) == BLOCKS
+    assert texts(payload(Announcement("k", "f", tuple(Context(f"{n}") for n in range(50)))))[-1] == "49"
 
 
 def test_nothing_in_a_text_can_call_people_or_become_a_link() -> None:
@@ -125,6 +125,12 @@ def test_long_texts_are_cut_at_line_ends_and_never_within_a_link_or_an_entity() 
     assert "".join(texts(body)).count("|label>") == 3
 
 
+def test_what_is_cut_short_ends_in_an_ellipsis_and_no_half_entity() -> None:
+    body = payload(Announcement("k", "&" * 5000, (Fields((("label", "&" * 5000),)),)))
+    for text in [body["text"], *texts(body)]:
+        assert text.endswith("&amp;…")
+
+
 def test_a_table_is_aligned_and_each_part_of_a_long_one_is_fenced() -> None:
     wide = Table(("Team", "n"), tuple((f"team ``` {n}", str(n)) for n in range(400)))
     body = payload(Announcement("k", "f", (wide,)))
@@ -133,6 +139,8 @@ def test_a_table_is_aligned_and_each_part_of_a_long_one_is_fenced() -> None:
         assert text.startswith("```\n")
         assert text.endswith("\n```")
         assert text.count("```") == 2
+    narrow = payload(Announcement("k", "f", (Table(("n",), (("1",),) * 4000),)))
+    assert [len(text) for text in texts(narrow)[:2]] == [SECTION - 1, SECTION - 1]
     table = payload(DIGEST)["blocks"][3]["text"]["text"]
     assert [len(line) for line in table.splitlines()[1:-1]] == [29, 29, 29]
 
@@ -197,6 +205,7 @@ def test_a_refused_webhook_does_not_show_its_address() -> None:
     with pytest.raises(AuthFailed) as caught:
         slack.announce(DIGEST)
     assert "secret" not in str(caught.value)
+    assert Slack.service(slack.settings).secret_url
 
 
 @pytest.mark.parametrize(
