@@ -113,10 +113,6 @@ def _imported(value: Any) -> Instant | None:
     return instant if EARLIEST <= instant < LATEST else None
 
 
-def _object(value: Any) -> Any:
-    return value if isinstance(value, dict) else {}
-
-
 When = Annotated[Instant, BeforeValidator(_instant)]
 WhenOrZero = Annotated[Instant | None, BeforeValidator(lambda value: _instant(value) if value else None)]
 
@@ -151,7 +147,7 @@ class _Chat(BaseModel):
     updated_at: WhenOrZero = None
     last_activity_at: WhenOrZero = None
     labels: list[str] | None = None
-    additional_attributes: Annotated[dict[str, Any], BeforeValidator(_object)] = {}
+    additional_attributes: Any = None
     meta: _Meta
 
     @property
@@ -166,13 +162,18 @@ class _Attributes(BaseModel):
     external_created_at: Annotated[Instant | None, BeforeValidator(_imported)] = None
 
 
+NOTHING = _Attributes()
+Attributes = Annotated[_Attributes, BeforeValidator(lambda value: (isinstance(value, dict) and value) or NOTHING)]
+
+
 class _Said(BaseModel):
     id: int
     content: str | None = None
     message_type: int
     content_type: str | None = None
-    content_attributes: Annotated[_Attributes, BeforeValidator(_object)] = _Attributes()
-    additional_attributes: Annotated[_Attributes, BeforeValidator(_object)] = _Attributes()
+    # Most have none: the factory spares a deep copy for each message.
+    content_attributes: Attributes = Field(default_factory=lambda: NOTHING)
+    additional_attributes: Attributes = Field(default_factory=lambda: NOTHING)
     created_at: When
     private: bool | None = False
     status: str | None = None
@@ -685,7 +686,7 @@ def _told(
 
 
 def _conversation(chat: _Chat, began: Instant, channel: str | None, link: str) -> Conversation:
-    meta, language = chat.meta, chat.additional_attributes.get("browser_language")
+    meta, language = chat.meta, _inside(chat.additional_attributes, "browser_language")
     return Conversation(
         id=str(chat.id),
         created_at=began,
