@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 Query = Mapping[str, str]
 
@@ -37,14 +38,16 @@ class Request(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """``body`` is JSON unless it is text."""
+    """``body`` is JSON unless it is text; text that begins with a < is a web page."""
 
     body: Any = None
     status: int = 200
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def encoded(self) -> tuple[bytes, str]:
         if isinstance(self.body, str):
-            return self.body.encode(), "text/plain; charset=utf-8"
+            kind = "html" if self.body.startswith("<") else "plain"
+            return self.body.encode(), f"text/{kind}; charset=utf-8"
         return json.dumps(
             self.body, ensure_ascii=False, separators=(",", ":")
         ).encode(), "application/json; charset=utf-8"
@@ -53,10 +56,16 @@ class Reply(NamedTuple):
 class Refused(Exception):
     """An answer that ends the request at once."""
 
-    def __init__(self, status: int, body: Any) -> None:
+    def __init__(self, status: int, body: Any, headers: Mapping[str, str] = MappingProxyType({})) -> None:
         super().__init__(status)
-        self.reply = Reply(body, status)
+        self.reply = Reply(body, status, headers)
 
 
 Route = tuple[str, str, Callable[..., Reply]]
 """(method, pattern of the path, handler of the request and the pattern's groups)."""
+
+
+class Dialect(Protocol):
+    """A service's own API over a world. The first route that fits a request answers it."""
+
+    def routes(self) -> Sequence[Route]: ...
