@@ -382,7 +382,7 @@ def test_an_admins_target_beats_the_default_ones(conn: Connection, tmp_path: Pat
 def test_three_conversations_are_named_once_each_the_slowest_answer_standing_in(
     conn: Connection, tmp_path: Path
 ) -> None:
-    fact(conn, "patient", NOW - 50 * HOUR, waiting_since=NOW - 50 * HOUR)
+    patient = fact(conn, "patient", NOW - 50 * HOUR, waiting_since=NOW - 50 * HOUR)
     fact(conn, "waiting", NOW - 5 * HOUR, waiting_since=NOW - 5 * HOUR)
     answered(conn, 3, PERIOD.start + 9 * HOUR, 600)
     late = fact(conn, "late", PERIOD.start, first_response_at=PERIOD.start + 9 * HOUR, first_response_s=9 * 3600.0)
@@ -393,7 +393,7 @@ def test_three_conversations_are_named_once_each_the_slowest_answer_standing_in(
     )
     named = [(look.why, look.conversation) for look in compose(conn, config_of(tmp_path), PERIOD, NOW).look]
     assert named == [("waiting", "patient"), ("low-rated", "bad"), ("slow", "late")]
-    for seq, (own, hours) in enumerate(((late, 8), (bad, 2)), 1):
+    for seq, (own, hours) in enumerate(((patient, 9), (late, 8), (bad, 2)), 1):
         conn.execute(
             "INSERT INTO fact_sla (conversation_id, seq, metric, clock, target_s, started_at, due_at, completed_at) "
             "VALUES (?, ?, 'first_response_time', 'business', 3600, 0, ?, ?)",
@@ -404,6 +404,15 @@ def test_three_conversations_are_named_once_each_the_slowest_answer_standing_in(
         ("waiting", "patient"), ("breached", "late"), ("low-rated", "bad"),
     ]  # fmt: skip
     assert found[1].figure == 8 * 3600
+
+
+def test_a_good_rating_is_nothing_to_look_at(conn: Connection, tmp_path: Path) -> None:
+    good = fact(conn, "good", PERIOD.start)
+    conn.execute(
+        "INSERT INTO fact_ratings VALUES (?, ?, ?, 5, 5, 1, 5, 'positive', 'positive', 0, 0, NULL, NULL)",
+        (good, PERIOD.start + HOUR, PERIOD.start + HOUR),
+    )
+    assert compose(conn, config_of(tmp_path), PERIOD, NOW).look == ()
 
 
 # --- sending ---------------------------------------------------------------------------------------------------------

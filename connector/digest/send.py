@@ -67,8 +67,8 @@ def send(
     """
     if not config.digest.to:
         raise ConfigError(
-            f'there is nobody to send the digest to, so nothing was sent: add to = ["slack"] under [digest] in '
-            f"{config.path}",
+            f'there is nobody to send the digest to, so nothing was sent: name the chat with to = ["…"] under '
+            f"[digest] in {config.path}",
             setting="digest.to",
         )
     with pushing(config), closing(connect(config.database)) as conn, hands(config, clock) as held:
