@@ -525,6 +525,20 @@ def test_a_setting_that_is_wrong_is_told_before_anything_is_claimed(
     assert conn.execute("SELECT count(*) FROM push_runs").fetchone()[0] == 0
 
 
+def test_what_a_demo_found_is_never_written_to_a_real_service(conn: Connection, tmp_path: Path, desk: Desk) -> None:
+    slow(conn, "7")
+    conn.execute("INSERT INTO meta VALUES ('demo', '1')")
+    with pytest.raises(ConfigError, match="holds demo data"):
+        apply(config_of(tmp_path), FixedClock(NOW))
+    assert desk.calls == []
+
+
+def test_without_a_store_nothing_is_pushed_and_none_is_made(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no store"):
+        apply(config_of(tmp_path), FixedClock(NOW))
+    assert not (tmp_path / "deskpulse.db").exists()
+
+
 def test_only_one_push_at_a_time(conn: Connection, tmp_path: Path, desk: Desk) -> None:
     config = config_of(tmp_path)
     with pushing(config), pytest.raises(ConnectorError, match="another push is at work"):

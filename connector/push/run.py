@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 from connector import facts
@@ -66,9 +66,18 @@ def apply(config: Config, clock: Clock) -> Report:
     return report
 
 
-def pushing(config: Config) -> AbstractContextManager[None]:
-    """One writer to services at a time on this store; ConnectorError for a second one."""
-    return locked(config.database.with_suffix(".push"), "another push is at work on this store")
+@contextmanager
+def pushing(config: Config) -> Iterator[None]:
+    """One writer to services at a time on this store.
+
+    ConnectorError for a second one; ConfigError without a store, or where a demo's would reach a real service.
+    """
+    from connector.store.write import Store  # lazily: planning must not import what writing needs
+
+    with locked(config.database.with_suffix(".push"), "another push is at work on this store"):
+        connect(config.database).close()
+        Store.open(config.database, demo=config.demo).close()
+        yield
 
 
 def reread(config: Config, clock: Clock, report: Report) -> None:
