@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import respx
 from click.testing import CliRunner, Result
 
 import adapters
 from connector import registry
 from connector.cli import cli
+from connector.clock import FixedClock
 from connector.config import Config, load
+from connector.contract import Finding, Service
+from connector.doctor import examine
 from connector.errors import AuthFailed, ConfigError, Transient, UsageError
 from connector.models import Instant, from_iso
 from connector.status import late_after_s, longest_pause_s, status
@@ -237,6 +241,37 @@ def test_a_store_that_cannot_be_written_is_found(here: Path) -> None:
     assert states()[1]["deskpulse database"] == "ok"
 
 
+@respx.mock
+@pytest.mark.parametrize(
+    ("base", "date", "said"),
+    [
+        ("https://desk.example", "Fri, 20 Nov 2026 12:00:00 GMT", set()),
+        ("https://desk.example", "Fri, 20 Nov 2026 11:50:00 GMT", {"clock"}),
+        ("https://desk.example", "Fri, 20 Nov 2026 12:10:00 GMT", {"clock"}),
+        ("http://desk.example", "Fri, 20 Nov 2026 12:00:00 GMT", {"connection"}),
+    ],
+)
+def test_a_connection_in_clear_and_clocks_apart_are_warnings(
+    base: str, date: str, said: set[str], probed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    respx.get(f"{base}/me").respond(200, headers={"Date": date})
+    monkeypatch.setattr(probed, "service", staticmethod(lambda settings: Service(base)))
+    monkeypatch.setattr(probed, "__init__", lambda self, settings, http: setattr(self, "http", http))
+    monkeypatch.setattr(probed, "probe", lambda self: iter([Finding("me", self.http.get("/me").status == 200, "")]))
+    found = list(examine(load(Path("deskpulse.toml")), ["probed"], FixedClock(NOW)))
+    assert {d.finding.check for d in found if d.finding.ok is None} == said
+    assert {d.exit for d in found} == {0}
+
+
+@pytest.mark.usefixtures("probed")
+def test_a_keyring_is_looked_at_only_where_a_secret_lies_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    assert "deskpulse keyring" not in states()[1]
+    write_config('[services.probed]\ntoken = "keyring:desk/bot"\n')
+    code, found = states()
+    assert (code, found["deskpulse keyring"]) == (2, "failed")
+
+
 def test_a_config_without_services_is_not_ready() -> None:
     write_config("")
     assert states()[0] == 2
@@ -356,6 +391,7 @@ def test_it_counts_what_is_there(store: Connection) -> None:
     )
     store.execute("INSERT INTO rejects VALUES (?, 'message', 'x', 'no id', 0, 0)", (source_id,))
     outbox(store, "digest:2026-11-19:chat", "sent", action="announce", sent_at=NOW - HOUR)
+    outbox(store, "tag:desk:1:slow", "sent", sent_at=NOW)
     found = status(store, config(), NOW)
     only = found.sources[0]
     assert (only.conversations, only.rejected, only.latest_message) == (1, 1, NOW - 2 * HOUR)
