@@ -699,6 +699,12 @@ def test_the_first_pull_walks_all_pages(desk: Desk, chatwoot: Chatwoot, stored: 
     assert stored.cursors["conversations"] == {"since": ms(top) - 600_000}
 
 
+def test_the_list_is_asked_for_every_status_by_its_latest_activity(desk: Desk, chatwoot: Chatwoot) -> None:
+    pulled(chatwoot, Conversation)
+    (first, *_) = [asked for asked in desk.asked if asked.startswith("/conversations?")]
+    assert first == "/conversations?status=all&assignee_type=all&sort_by=last_activity_at_desc&page=1"
+
+
 def test_an_unchanged_second_pull_is_one_request_and_nothing_to_store(
     desk: Desk, chatwoot: Chatwoot, stored: Stored
 ) -> None:
