@@ -31,7 +31,7 @@ from connector.contract import (
     Table,
     rows,
 )
-from connector.errors import AuthFailed, BadPayload, Rejected, Transient
+from connector.errors import AuthFailed, BadPayload, NotDone, Rejected, Transient
 
 HEADER, SECTION, FIELD, FALLBACK = 150, 3000, 2000, 3000  # LIMITS in characters
 FIELDS_A_SECTION, BLOCKS = 10, 50
@@ -53,7 +53,9 @@ REFUSED_CREDENTIAL = {
     "org_login_required",
     "no_permission",
 }
-LATER = {"ratelimited", "rate_limited", "service_unavailable", "internal_error", "fatal_error", "request_timeout"}
+LATER = {"ratelimited", "rate_limited", "service_unavailable"}
+PERHAPS = {"internal_error", "fatal_error", "request_timeout"}
+"""Something broke on Slack's side, possibly after the message was posted."""
 REMEDIES = {
     "channel_not_found": "check channel (its id is safest) and invite the app there: /invite @app",
     "not_in_channel": "invite the app to the channel: /invite @app",
@@ -144,7 +146,9 @@ def _refuse(word: str, answer: Answer) -> NoReturn:
         raise AuthFailed(f"Slack refuses the token ({word}): {REINSTALL}")
     if word in LATER:
         delay = answer.headers.get("retry-after", "")
-        raise Transient(f"Slack asks to try later ({word})", retry_after=float(delay) if delay.isdecimal() else None)
+        raise NotDone(f"Slack asks to try later ({word})", retry_after=float(delay) if delay.isdecimal() else None)
+    if word in PERHAPS:
+        raise Transient(f"Slack failed ({word}), perhaps after posting")
     raise Rejected(f"Slack did not post ({word}): {REMEDIES.get(word, 'look the word up under chat.postMessage')}")
 
 

@@ -20,9 +20,11 @@ class UsageError(ConnectorError):
 
 
 class ServiceError(ConnectorError):
-    """A service did not do what was asked. ``service`` is the config's name of it, once known."""
+    """A service did not do what was asked. ``service`` is the config's name of it, once known; ``status`` the HTTP
+    status, 0 without one."""
 
     service: str = ""
+    status: int = 0
 
 
 class Transient(ServiceError):
@@ -33,12 +35,16 @@ class Transient(ServiceError):
         self.retry_after = retry_after
 
 
+class NotDone(Transient):
+    """Try again later, and even a write may be tried at once: it never arrived, or was refused as one too many."""
+
+
 class AuthFailed(ServiceError):
     """Pause this service until its secret changes; tell a person once."""
 
 
 class Rejected(ServiceError):
-    """This one item will never work: record it and go on. ``status`` is the HTTP status, 0 without one."""
+    """This one item will never work: record it and go on."""
 
     def __init__(self, message: str, *, status: int = 0) -> None:
         super().__init__(message)

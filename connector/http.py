@@ -10,10 +10,11 @@ import ipaddress
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 import httpx
@@ -23,7 +24,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exp
 from connector import __version__
 from connector.clock import Clock
 from connector.contract import Params, Service
-from connector.errors import AuthFailed, BadPayload, ConfigError, Rejected, ServiceError, Transient
+from connector.errors import AuthFailed, BadPayload, ConfigError, NotDone, Rejected, ServiceError, Transient
 from connector.models import Instant
 
 SANDBOX_HEADER = "X-Deskpulse-Sandbox"
@@ -39,10 +40,6 @@ RESET_HEADERS = ("x-ratelimit-reset", "x-rate-limit-reset", "ratelimit-reset")
 # They log addresses at INFO and headers at DEBUG; disabled, whatever level or handler somebody sets.
 for _logger in ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks"))):
     logging.getLogger(_logger).disabled = True
-
-
-class NotDone(Transient):
-    """Try again later, and even a write may be tried at once: it never arrived, or was refused as one too many."""
 
 
 class HttpAnswer:
@@ -97,6 +94,7 @@ class HttpClient:
         self._on_wait = on_wait or (lambda _: None)
         self._lock = threading.Lock()
         self._pacer = _Pacer(service.per_second, clock)
+        self._own = [(pattern, _Pacer(per_second, clock)) for pattern, per_second in service.budgets.items()]
         self._origin = _origin(service.base_url, name) if service.base_url else None
         self._check_address()
         self._client = _client(service, name, transport)
@@ -105,11 +103,11 @@ class HttpClient:
     def get(self, path: str, params: Params | None = None) -> HttpAnswer:
         return self._reads(self._once, "GET", path, params)
 
-    def find(self, path: str, params: Params | None = None) -> HttpAnswer | None:
+    def find(self, path: str, params: Params | None = None, absent: Collection[int] = (404,)) -> HttpAnswer | None:
         try:
             return self.get(path, params)
-        except Rejected as error:
-            if error.status != 404:
+        except ServiceError as error:
+            if error.status not in absent:
                 raise
             return None
 
@@ -154,7 +152,7 @@ class HttpClient:
         raise self._of(BadPayload(f"{self._name} redirects in circles: check services.{self._name}.url"))
 
     def _exchange(self, method: str, path: str, params: Params | None, body: Any) -> httpx.Response:
-        if delay := self._pacer.reserve():
+        if delay := max(pacer.reserve() for pacer in self._pacers(method, path)):
             self._wait(delay)
         with self._lock:
             self.requests += 1
@@ -163,6 +161,11 @@ class HttpClient:
         except httpx.HTTPError as error:
             failure = self._failure(error, self._what(method, path))
         raise failure  # outside the handler: its context would hold the request with its headers
+
+    def _pacers(self, method: str, path: str) -> list[_Pacer]:
+        """The whole service's, and that of an endpoint with a budget of its own."""
+        what = self._what(method, path)
+        return [self._pacer, *(pacer for pattern, pacer in self._own if fnmatchcase(what, pattern))][:2]
 
     def _judged(self, response: httpx.Response, what: str) -> HttpAnswer:
         self._check_sandbox(response)
@@ -239,9 +242,9 @@ class HttpClient:
         )
 
     def _back_off(self, state: RetryCallState) -> None:
-        """Where the service named a time, all requests in flight heed it, not only the one that was told."""
+        """Where the service named a time, all requests on the same budget heed it, not only the one that was told."""
         if _retry_after_of(state):
-            self._pacer.hold(state.upcoming_sleep)
+            self._pacers(state.args[0], state.args[1])[-1].hold(state.upcoming_sleep)
         self._on_wait(state.upcoming_sleep)
 
     def _wait(self, seconds: float) -> None:
@@ -288,6 +291,7 @@ def error_for(status: int, headers: Mapping[str, str], *, name: str, what: str, 
         error = Rejected(f"{answered}, it will not take this request: {remedy}", status=status)
     else:
         error = BadPayload(f"{answered}, a redirect that is not followed: check services.{name}.url")
+    error.status = status
     return _of(name, error)
 
 

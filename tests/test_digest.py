@@ -23,7 +23,7 @@ from connector.digest.announce import announcement
 from connector.digest.change import change, verdict
 from connector.digest.model import Cell, Line, Look, Reason, Table
 from connector.digest.send import canonical
-from connector.errors import BadPayload, ConfigError, ConnectorError, Rejected, Transient, UsageError
+from connector.errors import BadPayload, ConfigError, ConnectorError, NotDone, Rejected, Transient, UsageError
 from connector.language import day, duration, moment, number, percent
 from connector.metric import Value, Words
 from connector.models import Instant, from_iso
@@ -476,7 +476,7 @@ def test_the_figures_of_a_sent_digest_are_frozen_as_published_with_their_passpor
 
 
 def test_what_was_not_sent_is_not_published(conn: Connection, tmp_path: Path, chat: Chat) -> None:
-    chat.trouble = Transient("it is down")
+    chat.trouble = NotDone("it is down")
     sent(tmp_path)
     assert conn.execute("SELECT count(*) FROM results WHERE published IS NOT NULL").fetchone()[0] == 0
 
@@ -500,7 +500,7 @@ def test_a_digest_of_unknown_fate_is_not_sent_again_unless_insisted(
 def test_a_passing_failure_is_tried_again_a_refusal_only_when_insisted(
     conn: Connection, tmp_path: Path, chat: Chat
 ) -> None:
-    chat.trouble = Transient("it is down")
+    chat.trouble = NotDone("it is down")
     assert [sent(tmp_path), sent(tmp_path)] == [["failed"], ["sent"]]
     conn.execute("DELETE FROM outbox")
     chat.trouble = Rejected("channel_not_found")
@@ -559,8 +559,19 @@ def test_the_digest_of_yesterday_is_previewed_unless_told_otherwise(conn: Connec
     assert states(conn) == {}
 
 
+def test_a_digest_that_may_have_arrived_is_not_sent_twice(conn: Connection, tmp_path: Path, chat: Chat) -> None:
+    chat.trouble = Transient("it did not answer in time")
+    report = send(config_of(tmp_path), FixedClock(NOW), PERIOD)
+    assert "may or may not have reached" in report.problem()
+    chat.trouble = None
+    again = send(config_of(tmp_path), FixedClock(NOW), PERIOD)
+    assert [state for _, state, _ in again.results] == ["unknown"]
+    assert again.problem() == ""
+    assert sent(tmp_path, again=True) == ["sent"]
+
+
 def test_the_command_sends_and_fails_loudly(conn: Connection, tmp_path: Path, chat: Chat) -> None:
-    chat.trouble = Transient("it is down")
+    chat.trouble = NotDone("it is down")
     failed = called(tmp_path, "--send")
     assert isinstance(failed.exception, ConnectorError)
     assert "not sent to slack" in str(failed.exception)

@@ -11,7 +11,7 @@ from slack_sdk.models.blocks import Block
 
 from adapters.slack import BLOCKS, SECTION, Slack, SlackSettings, payload
 from connector.contract import Announcement, Context, Fields, Heading, Paragraph, Table
-from connector.errors import AuthFailed, BadPayload, Rejected, Transient
+from connector.errors import AuthFailed, BadPayload, NotDone, Rejected, Transient
 from connector.http import HttpClient
 from connector.sandbox.server import Sandbox
 
@@ -177,7 +177,8 @@ def test_the_webhook_is_posted_to_as_it_stands() -> None:
         ("not_in_channel", Rejected, "invite the app"),
         ("is_archived", Rejected, "archived"),
         ("invalid_blocks", Rejected, "invalid_blocks"),
-        ("ratelimited", Transient, "later"),
+        ("ratelimited", NotDone, "later"),
+        ("internal_error", Transient, "perhaps after posting"),
     ],
 )
 def test_slacks_word_becomes_the_error_of_its_remedy(word, kind, says) -> None:
@@ -186,7 +187,7 @@ def test_slacks_word_becomes_the_error_of_its_remedy(word, kind, says) -> None:
     with pytest.raises(kind, match=says) as caught:
         slack.announce(DIGEST)
     assert len(asked) == 1
-    assert getattr(caught.value, "retry_after", 30) == 30
+    assert getattr(caught.value, "retry_after", 30) == (None if kind is Transient else 30)
     assert "xoxb-secret" not in str(caught.value)
 
 

@@ -11,7 +11,7 @@ from connector.clock import Clock
 from connector.config import Config
 from connector.digest.compose import compose
 from connector.digest.model import Digest
-from connector.errors import BadPayload, ConfigError, Rejected, ServiceError
+from connector.errors import BadPayload, ConfigError, NotDone, Rejected, ServiceError, Transient
 from connector.metric import Value
 from connector.models import Instant
 from connector.period import Period, days
@@ -43,14 +43,15 @@ class SendReport:
         return f"digest of {self.period}: {'; '.join(said)}"
 
     def problem(self) -> str:
-        """What to raise: the line, when something failed or was refused just now; else empty."""
-        return self.line() if any(state in ("failed", "refused") for _, state, _ in self.results) else ""
+        """What to raise: the line, when something failed, was refused or got lost just now; else empty."""
+        bad = any(state in ("failed", "refused") or (state == "unknown" and why) for _, state, why in self.results)
+        return self.line() if bad else ""
 
 
 SAID = {
     "sent": "sent to {service}",
     "already": "already sent to {service}, not sent again",
-    "unknown": "it may or may not have reached {service} before a crash, so it was not sent again: look there, and "
+    "unknown": "it may or may not have reached {service}, so it was not sent again: look there, and "
     "insist with --again if it is missing",
     "refused": "{service} refused it: fix that, then send it with --again",
     "failed": "not sent to {service}: try again later",
@@ -171,7 +172,8 @@ class _Sending:
             self._settle(service, message.key, "sent", "sent", receipt={"receipt": receipt})
 
     def _failed(self, service: str, key: str, error: ServiceError) -> None:
-        if isinstance(error, BadPayload):  # it may well have been posted: its row stays at "sending"
+        sent_perhaps = isinstance(error, Transient) and not isinstance(error, NotDone)
+        if sent_perhaps or isinstance(error, BadPayload):  # it may well have been posted: its row stays at "sending"
             self._report.results.append((service, "unknown", str(error)))
         elif isinstance(error, Rejected):
             self._settle(service, key, "rejected", "refused", error=str(error))
