@@ -83,6 +83,7 @@ def demo(conversations: str | None, home: str, language: str) -> None:
     _empty(folder)
     with _serving(conversations) as sandbox:
         config = folder / "deskpulse.toml"
+        config.touch(mode=0o600)  # as a real one: it holds tokens
         config.write_text(_config_text(sandbox, conversations, language), "utf-8")
         click.echo(f"A demo inbox with {sandbox.size:,} conversations is served at {sandbox.url}")
         for title, command in STEPS:
