@@ -7,7 +7,7 @@ its validated settings and a client for its service, and has no ``try``, sleep, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -32,6 +32,8 @@ class Service:
     """How to talk to a service: what the one HTTP client needs to know. ``headers`` may hold secrets; never printed.
 
     ``per_second`` is the budget of requests that we allow ourselves; ``at_once`` how many may be in flight.
+    ``budgets`` are those of endpoints that a service limits apart, within the whole: "GET /export/*" → per second; the
+    first pattern that fits counts.
     ``base_url`` empty means that the adapter makes no requests.
     """
 
@@ -40,6 +42,7 @@ class Service:
     auth: tuple[str, str] | None = field(default=None, repr=False)
     per_second: float = 5.0
     at_once: int = 4
+    budgets: Mapping[str, float] = field(default_factory=dict)
     secret_url: bool = False
     """The address itself is a secret (incoming webhooks): it is never shown, not even in errors."""
 
@@ -61,8 +64,9 @@ class Http(Protocol):
     """The client an adapter is given. Raises the ServiceErrors of ``connector.errors``; adapters catch none of them."""
 
     def get(self, path: str, params: Params | None = None) -> Answer: ...
-    def find(self, path: str, params: Params | None = None) -> Answer | None:
-        """Like ``get``, but None where the service answers 404."""
+    def find(self, path: str, params: Params | None = None, absent: Collection[int] = (404,)) -> Answer | None:
+        """Like ``get``, but None where the service answers with a status of ``absent``: what is not there, not in this
+        plan, or has expired."""
 
     def each(self, paths: Iterable[str]) -> Iterator[Answer | None]:
         """``find`` for every path, side by side within the rate limit, answers in the order asked."""

@@ -283,6 +283,40 @@ def test_requests_are_spaced_by_the_services_budget() -> None:
 
 
 @respx.mock
+def test_an_endpoint_with_a_budget_of_its_own_is_spaced_by_it_within_the_whole() -> None:
+    respx.get(url__startswith=f"{HOST}/").respond(200)
+    clock = StepClock()
+    with client(clock=clock, per_second=4, budgets={"GET /export/*": 0.1, "GET /*/log": 1}) as http:
+        for path in ("/export/tickets?start=1", "/a", "/a", f"{HOST}/export/users", "/1/log", "/2/log", "/a"):
+            http.get(path)
+    assert clock.slept == [0.25, 0.25, 9.5, 1], "the second export ten seconds after the first, the logs a second apart"
+    assert http.requests == 7
+
+
+@respx.mock
+def test_a_wait_named_by_an_endpoint_with_its_own_budget_holds_only_that_one_back() -> None:
+    full = httpx.Response(429, headers={"Retry-After": "9"})
+    respx.get(f"{HOST}/export/a").mock(side_effect=[full, httpx.Response(200)])
+    respx.get(f"{HOST}/b").respond(200)
+    clock = StepClock()
+    with client(clock=clock, budgets={"GET /export/*": 1e9}, on_wait=lambda _: http.get("/b") and None) as http:
+        http.get("/export/a")
+    assert [round(seconds) for seconds in clock.slept if seconds > 0.001] == [9], "the other request did not wait"
+
+
+@respx.mock
+def test_what_counts_as_absent_is_the_callers_to_say() -> None:
+    for status in (403, 404, 410):
+        respx.get(f"{HOST}/{status}").respond(status)
+    with client() as http:
+        assert [http.find(f"/{status}", absent=(403, 410)) for status in (403, 410)] == [None, None]
+        with pytest.raises(Rejected):
+            http.find("/404", absent=(403, 410))
+        with pytest.raises(AuthFailed):
+            http.find("/403")
+
+
+@respx.mock
 def test_a_named_wait_holds_the_other_requests_back_too() -> None:
     respx.get(f"{HOST}/a").mock(side_effect=[httpx.Response(429, headers={"Retry-After": "9"}), httpx.Response(200)])
     respx.get(f"{HOST}/b").respond(200)
