@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+import random
+import subprocess
+import sys
 from typing import Any
 
 import golden
 import pytest
 
+from connector import facts
+from connector.config import from_tables
 from connector.facts import as_of, refresh
-from connector.models import from_iso
+from connector.facts.calendar import Calendar
+from connector.facts.derive import CONVERSATION_COLUMNS, ConversationFacts, derive
+from connector.facts.rules import Rules
+from connector.facts.tables import COLUMNS
+from connector.facts.timeline import Timeline
+from connector.models import Agent, Conversation, Event, Inbox, Message, Page, Rating, Record, Schedule, from_iso
+from connector.store.write import Store
 
 EXACT = 1e-9
 
@@ -137,3 +148,269 @@ LISTS = {
         "LEFT JOIN agents a ON a.id = s.agent_id WHERE s.conversation_id = ? ORDER BY s.seq"
     ),
 }  # fmt: skip
+
+
+# --- properties, over random conversations ---------------------------------------------------------------------------
+
+MINUTE = 60_000
+START = from_iso("2025-03-01T00:00Z")
+SPAN = 40 * 24 * 60
+OFFICE = Calendar(Schedule("Europe/Paris", (((540, 1020),),) * 5 + ((),) * 2))
+RULES = Rules(calendars={None: OFFICE})
+STATUSES = ("open", "pending", "snoozed", "done", "done")
+
+
+def some_timeline(rng: random.Random, id_: int = 1) -> Timeline:
+    created = START + rng.randrange(SPAN) * MINUTE
+
+    def instants(most: int) -> list[int]:
+        return sorted(created + rng.randrange(-2, 3000) * MINUTE for _ in range(rng.randrange(most)))
+
+    said = [
+        (at, rng.choice(("customer", "customer", "human", "human", "bot", "automation")), rng.choice((None, 1, 2)),
+         rng.random() < 0.9, rng.choice(("message",) * 8 + ("note", "campaign")))
+        for at in instants(9)
+    ]  # fmt: skip
+    return Timeline(
+        id_, 1, created, "open", "email",
+        messages=said,
+        statuses=[(at, rng.choice(STATUSES), None, rng.choice((None, 1))) for at in instants(7)],
+        teams=[(at, rng.choice((None, 1, 2)), None) for at in instants(4)],
+        agents=[(at, rng.choice((None, 1, 2)), None) for at in instants(4)],
+        marks=[(at, "handoff", None) for at in instants(2)],
+    )  # fmt: skip
+
+
+def columns_of(made: ConversationFacts) -> dict[str, Any]:
+    return dict(zip(CONVERSATION_COLUMNS, made.conversation, strict=True))
+
+
+WORLD = [some_timeline(random.Random(seed)) for seed in range(400)]
+DERIVED = [(timeline, derive(timeline, RULES)) for timeline in WORLD]
+
+
+def test_what_came_in_less_what_went_out_is_the_change_of_the_stock():
+    def stock_at(t: int) -> int:
+        return sum(
+            row.from_at <= t and (row.to_at is None or row.to_at > t) for _, made in DERIVED for row in made.stock
+        )
+
+    stays = [(i, row) for _, made in DERIVED for i, row in enumerate(made.episodes)]
+    rng = random.Random(7)
+    for _ in range(100):
+        a, b = sorted(START + rng.randrange(-60, SPAN + 4000) * MINUTE for _ in range(2))
+        created = sum(a < row.opened_at <= b for i, row in stays if i == 0)
+        reopened = sum(a < row.opened_at <= b for i, row in stays if i > 0)
+        resolved = sum(row.resolved_at is not None and a < row.resolved_at <= b for _, row in stays)
+        assert created - resolved + reopened == stock_at(b) - stock_at(a)
+    assert stock_at(START + 60 * SPAN * MINUTE) > 0
+
+
+def test_a_bot_conversation_is_either_contained_or_escalated():
+    for timeline, made in DERIVED:
+        row = columns_of(made)
+        public_human = any(
+            who == "human" and public and kind == "message" for _, who, _, public, kind in timeline.messages
+        )
+        assert row["escalated"] == (row["bot"] and (public_human or bool(timeline.marks)))
+        assert not (row["abandoned"] and row["escalated"])
+    assert {columns_of(made)["escalated"] for _, made in DERIVED if columns_of(made)["bot"]} == {0, 1}
+
+
+def test_the_first_turn_is_answered_by_the_first_response():
+    seen = 0
+    for _, made in DERIVED:
+        row, first = columns_of(made), next((wait for wait in made.waits if wait.first), None)
+        assert (first is not None) == (row["direction"] == "inbound")
+        if first and first.answered_at:
+            seen += 1
+            assert (first.answered_at, first.response_s, first.response_business_s) == (
+                row["first_response_at"], row["first_response_s"], row["first_response_business_s"],
+            )  # fmt: skip
+    assert seen > 50
+
+
+def test_the_parts_add_up_to_the_whole():
+    for _, made in DERIVED:
+        row = columns_of(made)
+        assert sum(stay.replies for stay in made.episodes) == row["agent_replies"] >= row["agent_turns"]
+        assert row["resolutions"] - row["reopens"] == (row["status"] == "done")
+        lain = [(stretch.to_at, stretch.from_at) for stretch in made.stock]
+        if row["status"] == "done":
+            assert sum(b - a for b, a in lain) == row["open_s"] * 1000
+            assert row["open_s"] <= row["full_resolution_s"]
+        else:
+            assert lain[-1][0] is None
+            assert row["full_resolution_s"] is row["open_s"] is row["one_touch"] is None
+
+
+def test_time_is_never_negative_and_business_time_never_more_than_real_time():
+    for _, made in DERIVED:
+        for row in (columns_of(made), *(r._asdict() for r in (*made.waits, *made.episodes))):
+            for name in row:
+                if name.endswith("_business_s") and row[name] is not None:
+                    assert 0 <= row[name] <= row[name.replace("_business", "")], name
+
+
+# --- refreshing ------------------------------------------------------------------------------------------------------
+
+HISTORY = frozenset({"status", "assigned", "team"})
+
+
+def some_records(rng: random.Random, id_: str) -> list[Record]:
+    timeline = some_timeline(rng)
+    first = timeline.created_at
+    records: list[Record] = [Conversation(id_, first, "open", channel="email", contact="ada")]
+    records += [
+        Message(f"{id_}-{i}", id_, at, who, None if who == "customer" else "Ann", public, kind)
+        for i, (at, who, _, public, kind) in enumerate(timeline.messages)
+    ]
+    records += [Event(f"{id_}-s{i}", id_, at, "status", value) for i, (at, value, _, _) in enumerate(timeline.statuses)]
+    if rng.random() < 0.3:
+        records.append(Rating(f"{id_}-r", id_, first, ((first + 5000 * MINUTE, float(rng.randrange(1, 6))),)))
+    if rng.random() < 0.1:
+        records.append(Event(f"{id_}-x", id_, first + 9 * MINUTE, "deleted"))
+    return records
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(tmp_path / "deskpulse.db", demo=False) as opened:
+        yield opened
+
+
+@pytest.fixture
+def config(tmp_path):
+    return from_tables({"calendar": {"hours": {"mon": ["09:00-17:00"]}}}, tmp_path / "deskpulse.toml")
+
+
+def save(store: Store, records: list[Record], seen_at: int = START) -> None:
+    store.save(store.source("desk", "files"), "records", [Page(records)], seen_at=seen_at, history=HISTORY)
+
+
+def everything(conn, schema: str = "main") -> dict[str, list[tuple[Any, ...]]]:
+    return {
+        table: sorted(map(tuple, conn.execute(f"SELECT {', '.join(names)} FROM {schema}.{table}")), key=str)
+        for table, names in COLUMNS.items()
+    }
+
+
+def test_every_fact_column_is_filled(store):
+    for table, names in COLUMNS.items():
+        assert {row["name"] for row in store.conn.execute(f"PRAGMA table_info({table})")} == set(names)
+        assert len(names) == len(set(names))
+
+
+def test_facts_refreshed_bit_by_bit_are_those_derived_from_scratch(store, config):
+    rng = random.Random(3)
+    for _ in range(12):
+        changed = [f"c{rng.randrange(60)}" for _ in range(15)]
+        save(store, [record for id_ in dict.fromkeys(changed) for record in some_records(rng, id_)])
+        assert refresh(store.conn, config) == len(set(changed))
+    kept = everything(store.conn)
+    store.conn.execute("DELETE FROM meta WHERE key = 'facts'")
+    assert refresh(store.conn, config) == len(kept["fact_conversations"])
+    assert everything(store.conn) == kept
+    assert all(kept.values())
+
+
+def test_what_did_not_change_is_not_derived_again(store, config):
+    save(store, some_records(random.Random(1), "c1"))
+    assert refresh(store.conn, config) == 1
+    written = store.conn.total_changes
+    assert refresh(store.conn, config) == 0
+    assert store.conn.total_changes == written
+
+
+def test_a_killed_refresh_is_taken_up_again(store, config, monkeypatch):
+    monkeypatch.setattr(facts, "_CHUNK", 5)
+    save(store, [record for i in range(20) for record in some_records(random.Random(i), f"c{i}")])
+    left = [None] * 12
+
+    def killed(timeline, rules):
+        left.pop()
+        return derive(timeline, rules)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(facts, "derive", killed)
+        with pytest.raises(IndexError):
+            refresh(store.conn, config)
+    assert store.conn.execute("SELECT count(*) FROM dirty").fetchone()[0] == 10
+    assert store.conn.execute("SELECT count(*) FROM fact_conversations").fetchone()[0] == 10
+    assert refresh(store.conn, config) == 10
+    assert store.conn.execute("SELECT count(*) FROM fact_conversations").fetchone()[0] == 20
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        pytest.param({"bots": ["Ann"]}, id="bots"),
+        pytest.param({"csat_positive_from": 5}, id="csat cut"),
+        pytest.param({"calendar": {"hours": {"tue": ["09:00-17:00"]}}}, id="calendar"),
+        pytest.param({"sla": [{"metric": "resolution_time", "target": "1d"}]}, id="sla"),
+    ],
+)
+def test_a_changed_rule_derives_everything_again(store, config, tables):
+    save(store, [Agent("Ann", "Ann"), *(r for i in range(5) for r in some_records(random.Random(i), f"c{i}"))])
+    refresh(store.conn, config)
+    assert (
+        refresh(store.conn, from_tables({"calendar": {"hours": {"mon": ["09:00-17:00"]}}} | tables, config.path)) == 5
+    )
+    assert refresh(store.conn, config) == 5
+
+
+def test_an_inbox_that_got_opening_hours_derives_everything_again(store, config):
+    save(store, [Inbox("i", "I"), *some_records(random.Random(1), "c1")])
+    refresh(store.conn, config)
+    save(store, [Inbox("i", "I", None, OFFICE.schedule)])
+    assert refresh(store.conn, config) == 1
+
+
+def test_what_we_wrote_ourselves_counts_nowhere(store, config):
+    at = START
+    own = Message("m2", "c1", at + MINUTE, "human", "Ann", public=False, kind="note", own=True)
+    loud = Message("m3", "c1", at + MINUTE, "human", "Ann", own=True)
+    save(store, [Conversation("c1", at, "open"), Message("m1", "c1", at, "customer", "ada"), own, loud])
+    refresh(store.conn, config)
+    row = store.conn.execute(
+        "SELECT private_notes, agent_replies, first_response_at FROM fact_conversations"
+    ).fetchone()
+    assert tuple(row) == (0, 0, None)
+
+
+def test_a_conversation_that_is_only_spoken_of_has_no_facts_yet(store, config):
+    source = store.source("desk", "files")
+    rating = Rating("r", "c9", START)
+    store.save(source, "ratings", [Page([rating])], seen_at=START, rereads=True)
+    assert refresh(store.conn, config) == 1
+    assert not any(everything(store.conn).values())
+
+
+def test_an_owner_whom_only_an_event_names_is_known(store, config):
+    gone = Event("e", "c1", START, "team", "Old team")
+    save(store, [Conversation("c1", START, "open"), gone])
+    refresh(store.conn, config)
+    sql = "SELECT t.name FROM fact_conversations f JOIN teams t ON t.id = f.team_id"
+    assert store.conn.execute(sql).fetchone()[0] == "Old team"
+
+
+def test_as_of_now_is_what_the_facts_are_and_leaves_them_alone(store, config):
+    save(store, [record for i in range(30) for record in some_records(random.Random(i), f"c{i}")])
+    refresh(store.conn, config)
+    kept = everything(store.conn)
+    assert as_of(store.conn, config, START + 100 * SPAN * MINUTE) == 30
+    assert everything(store.conn, "temp") == kept
+    assert as_of(store.conn, config, START - 100 * MINUTE) == 0
+    assert store.conn.execute("SELECT count(*) FROM fact_conversations").fetchone()[0] == 0
+    assert everything(store.conn) == kept
+    save(store, some_records(random.Random(99), "c3"))
+    assert refresh(store.conn, config) == 1
+    assert everything(store.conn) != kept
+
+
+def test_facts_load_without_anything_heavy():
+    script = (
+        "import sys, connector.facts; print(sorted({'pydantic', 'sqlite_utils', 'httpx', 'click'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
