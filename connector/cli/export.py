@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -52,13 +53,12 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 @click.pass_context
 def export(ctx: click.Context, what: str, form: str, period: str, as_of: str | None) -> None:
     """Write one row per conversation to standard output, as JSON Lines or CSV, oldest first."""
-    out = click.utils.get_text_stream("stdout")
     with asked(the_config(ctx), period, as_of=as_of) as question:
         found = rows(question.conn, question.period)
         if form == "csv":
-            write_csv(found, out.write)
+            write_csv(found, sys.stdout.write)
         else:
-            write_jsonl(found, out.write)
+            write_jsonl(found, sys.stdout.write)
 
 
 def rows(conn: Connection, period: Period) -> Iterator[dict[str, Any]]:
@@ -96,7 +96,7 @@ def write_csv(found: Iterator[dict[str, Any]], write: Callable[[str], Any]) -> N
         def write(self, text: str) -> None:
             write(text)
 
-    lines = csv.writer(Out(), lineterminator="\n")
+    lines = csv.writer(Out())
     lines.writerow(COLUMNS)
     for row in found:
         lines.writerow([_cell(row[name]) for name in COLUMNS])

@@ -185,7 +185,8 @@ def _reason(conn: Connection, old: Frozen, new: Frozen, cohort: Cohort) -> str:
         return "opening hours or other settings changed"
     before, after = set(cohort_of(conn, old)), set(cohort.ids)
     if before != after:
-        return f"late data: {len(after - before)} conversations came in, {len(before - after)} left"
+        moves = ((len(after - before), "came in"), (len(before - after), "left"))
+        return "late data: " + ", ".join(f"{n} conversation{'s' * (n > 1)} {verb}" for n, verb in moves if n)
     if old.value == new.value and old.n == new.n:
         return "late data: something that is left out changed, the figure did not"
     return "late data: the same conversations, changed since"
@@ -194,9 +195,9 @@ def _reason(conn: Connection, old: Frozen, new: Frozen, cohort: Cohort) -> str:
 def _write(conn: Connection, rows: Sequence[Frozen], cohorts: dict[str, Cohort]) -> None:
     used = {row.cohort_id for row in rows}
     packed = [(c.id, len(c.ids), _packed(c.ids)) for c in cohorts.values() if c.id in used and not _has(conn, c.id)]
-    conn.executemany("INSERT OR IGNORE INTO cohorts VALUES (?, ?, ?)", packed)
+    conn.executemany("INSERT INTO cohorts VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING", packed)
     marks = ", ".join("?" * len(Frozen._fields))
-    sql = f"INSERT OR IGNORE INTO results ({', '.join(Frozen._fields)}) VALUES ({marks})"
+    sql = f"INSERT INTO results ({', '.join(Frozen._fields)}) VALUES ({marks}) ON CONFLICT (id) DO NOTHING"
     conn.executemany(sql, [[_stored(cell) for cell in row] for row in rows])
 
 
