@@ -333,9 +333,9 @@ class Files:
         places = {str(path): known[str(path)] for path in paths if str(path) in known}
         for path in paths:
             read = _csv_pages if path.suffix == ".csv" else _json_pages
-            for records, rejects, place in read(path, places.get(str(path), {})):
+            for records, rejects, place, good in read(path, places.get(str(path), {})):
                 places = {**places, str(path): place} if place else places
-                yield Page(records, {"files": places} if place else None, rejects)
+                yield Page(records, {"files": places} if place else None, rejects, settled=good)
 
     def probe(self) -> Iterator[Finding]:
         """Is there something to read, and can the beginning of each file be understood?"""
@@ -343,12 +343,13 @@ class Files:
         yield Finding("path", True, f"{len(paths)} file(s), {sum(path.stat().st_size for path in paths):,} bytes")
         for path in paths:
             read = _csv_pages if path.suffix == ".csv" else _json_pages
-            for _, rejects, _ in islice(read(path, {}), 1):
+            for _, rejects, _, _ in islice(read(path, {}), 1):
                 yield _verdict(path, rejects)
 
 
 Place = dict[str, Any]
-Part = tuple[list[Record], tuple[Reject, ...], Place | None]
+Settled = tuple[tuple[str, str], ...]
+Part = tuple[list[Record], tuple[Reject, ...], Place | None, Settled]
 
 
 def _files(path: Path) -> list[Path]:
@@ -376,7 +377,8 @@ def _json_pages(path: Path, known: Place) -> Iterator[Part]:
         reading.go_on_from(known)
         while reading.take():
             good, rejects = rows(_Line, reading.taken, "line")
-            yield [record for line in good for record in _records(line.record)], rejects, reading.place()
+            records = [record for line in good for record in _records(line.record)]
+            yield records, rejects, reading.place(), tuple(("line", line.id) for line in good)
 
 
 class _Reading:
@@ -434,13 +436,14 @@ def _csv_pages(path: Path, known: Place) -> Iterator[Part]:
     text = data.removeprefix(BOM).decode("utf-8", "replace")
     wrong = _wrong_csv(text)
     if wrong:
-        yield [], (Reject("file", path.name, wrong),), place
+        yield [], (Reject("file", path.name, wrong),), place, ()
         return
     lines = [{"id": f"{path.name}:{number}", "record": cells} for number, cells in _csv_rows(text)]
     for start in range(0, max(len(lines), 1), LINES_A_PAGE):
         good, rejects = rows(_CsvLine, lines[start : start + LINES_A_PAGE], "line")
         last = start + LINES_A_PAGE >= len(lines)
-        yield [_rating(line.record, line.record.conversation) for line in good], rejects, place if last else None
+        right = (("file", path.name), *(("line", line.id) for line in good))
+        yield [_rating(line.record, line.record.conversation) for line in good], rejects, place if last else None, right
 
 
 def _wrong_csv(text: str) -> str:

@@ -169,12 +169,14 @@ class Page(NamedTuple):
     """What is stored in one go. ``cursor`` is true once the records are stored; None leaves the stored one as it is.
 
     ``total`` is how many conversations (or rows) the walk will give in all, where the vendor says so: for progress.
+    ``settled`` are the (kind, id) of rejects, other than the records' own, that are in order now if they ever were not.
     """
 
     records: list[Record]
     cursor: Cursor | None = None
     rejects: tuple[Reject, ...] = ()
     total: int | None = None
+    settled: tuple[tuple[str, str], ...] = ()
 
 
 def plausible(instant: Instant) -> Instant:

@@ -9,6 +9,7 @@ import pytest
 from adapters.files import LINES_A_PAGE, Files, FilesSettings
 from connector.errors import ConfigError
 from connector.models import Channel, Conversation, Event, Inbox, Message, Rating, Reject, Schedule, from_iso
+from connector.store.write import Store
 
 AT = "2026-11-20T09:00:00+01:00"
 
@@ -348,3 +349,25 @@ def test_every_kind_of_record_may_stand_on_a_line_of_its_own(tmp_path) -> None:
         "Event": 1, "Message": 2, "Team": 1, "Agent": 1, "Contact": 1, "Conversation": 1,
     }  # fmt: skip
     assert only(records, Conversation)[0].tags == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "right"),
+    [
+        ("x.jsonl", '{"id": "1"}\n', json.dumps(conversation(1)) + "\n"),
+        ("x.csv", "talk,at,score\n1,x,5\n", f"conversation,at,score\n1,{AT},5\n"),
+        ("x.csv", "conversation,at,score\n1,x,5\n", f"conversation,at,score\n1,{AT},5\n"),
+    ],
+)
+def test_a_corrected_line_is_no_longer_held_against_the_file(tmp_path, name, wrong, right) -> None:
+    write(tmp_path / "base.jsonl", conversation(1))
+    with Store.open(tmp_path / "x.db", demo=False) as store:
+        held = []
+        for text in (wrong, right):
+            (tmp_path / name).write_text(text, "utf-8")
+            source = store.source("files", "files")
+            pages = adapter(tmp_path).pull("records", store.cursor(source, "records"), lambda *_: False)
+            store.save(source, "records", list(pages), seen_at=1_800_000_000_000)
+            held.append([tuple(row) for row in store.conn.execute("SELECT kind, vendor_id FROM rejects")])
+    assert len(held[0]) == 1
+    assert held[1] == []

@@ -55,7 +55,7 @@ def _good(pages: Sequence[Page], orphans: Sequence[Reject], candidates: set[Key]
     """Of the candidates, those whose latest appearance in the batch is a good record."""
     good: set[Key] = set()
     for page in pages:
-        good |= {(KIND[type(r)], r.id) for r in page.records} & candidates
+        good |= ({(KIND[type(r)], r.id) for r in page.records} | set(page.settled)) & candidates
         good -= {(r.kind, r.id) for r in page.rejects}
     return good - {(r.kind, r.id) for r in orphans}
 
