@@ -67,6 +67,8 @@ SPEC: dict[str, Any] = {
     "limits": [{"at": "text", "shortest": 1, "longest": 500, "never": "@"}],
 }
 
+STAYING = SPEC | {"note": {"conversation": "1", "stays": True}}
+
 
 class Twin(NamedTuple):
     """Breaks ``check``, which must then say ``says`` (a regular expression)."""
@@ -350,6 +352,7 @@ TWINS = (
     Twin("a_note_can_be_found_again_and_removed", "is not found", Blind),
     Twin("a_note_can_be_found_again_and_removed", "never written", AnyNote),
     Twin("a_note_can_be_found_again_and_removed", "still there", Undying),
+    Twin("a_note_can_be_found_again_and_removed", "DID NOT RAISE", Undying, spec=STAYING),
     Twin("no_write_can_reach_a_customer", "may reach a customer", Public),
     Twin("no_write_can_reach_a_customer", "may reach a customer", Mailing),
     Twin("an_announcement_stays_within_the_limits", "one is .* long", Endless),

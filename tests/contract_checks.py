@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -19,7 +20,7 @@ from pydantic import SecretStr, ValidationError
 
 from connector.contract import Announcement, Context, Fields, Finding, Heading, Paragraph, TagChange
 from connector.contract import Table as TableBlock
-from connector.errors import AuthFailed, BadPayload, ConnectorError, Transient
+from connector.errors import AuthFailed, BadPayload, ConnectorError, Rejected, Transient
 from connector.models import (
     CHANNEL_KINDS,
     OWN_NOTE_MARK,
@@ -335,7 +336,7 @@ def a_tag_is_added_to_the_others_and_can_be_taken_away(case: Case) -> None:
 
 @check("add_note")
 def a_note_can_be_found_again_and_removed(case: Case) -> None:
-    """The fixture's ``note`` names a ``conversation``."""
+    """The fixture's ``note`` names a ``conversation``; ``stays``: the service cannot delete a note, and that is said."""
     conversation, text = case.spec["note"]["conversation"], f"{OWN_NOTE_MARK} slow first reply"
     adapter, _ = case.connect()
     note = adapter.add_note(conversation, text)
@@ -344,6 +345,10 @@ def a_note_can_be_found_again_and_removed(case: Case) -> None:
     assert adapter.find_note(conversation, f"{OWN_NOTE_MARK} another") is None, (
         "a note was found that was never written"
     )
+    if case.spec["note"].get("stays"):
+        with pytest.raises(Rejected, match=r"\w+ \w+"):
+            adapter.remove_note(conversation, note)
+        return
     adapter.remove_note(conversation, note)
     assert adapter.find_note(conversation, text) is None, "the note is still there after it was removed"
 
@@ -388,7 +393,8 @@ def _tag(case: Case, adapter: Any) -> None:
 
 def _note(case: Case, adapter: Any) -> None:
     note = adapter.add_note(case.spec["note"]["conversation"], f"{OWN_NOTE_MARK} a note")
-    adapter.remove_note(case.spec["note"]["conversation"], note)
+    with suppress(*((Rejected,) if case.spec["note"].get("stays") else ())):
+        adapter.remove_note(case.spec["note"]["conversation"], note)
 
 
 def _announce(case: Case, adapter: Any) -> None:
