@@ -336,7 +336,7 @@ def a_tag_is_added_to_the_others_and_can_be_taken_away(case: Case) -> None:
 
 @check("add_note")
 def a_note_can_be_found_again_and_removed(case: Case) -> None:
-    """The fixture's ``note`` names a ``conversation``; ``stays``: the service cannot delete a note, and that is said."""
+    """The fixture's ``note`` names a ``conversation``; ``stays``: the service cannot delete it, and the adapter says so."""
     conversation, text = case.spec["note"]["conversation"], f"{OWN_NOTE_MARK} slow first reply"
     adapter, _ = case.connect()
     note = adapter.add_note(conversation, text)
@@ -347,6 +347,10 @@ def a_note_can_be_found_again_and_removed(case: Case) -> None:
     )
     if case.spec["note"].get("stays"):
         with pytest.raises(Rejected, match=r"\w+ \w+"):
+            adapter.remove_note(conversation, note)
+        return
+    if case.spec["note"].get("permanent"):
+        with pytest.raises(Rejected):
             adapter.remove_note(conversation, note)
         return
     adapter.remove_note(conversation, note)
