@@ -252,6 +252,19 @@ def test_time_is_never_negative_and_business_time_never_more_than_real_time():
                     assert 0 <= row[name] <= row[name.replace("_business", "")], name
 
 
+def test_a_solve_stamped_before_the_creation_took_no_time():
+    made = derive(Timeline(1, 1, START, "done", "email", statuses=[(START - 500, "done", None, None)]), RULES)
+    assert columns_of(made)["first_resolution_s"] == columns_of(made)["open_s"] == 0
+    assert made.stock == []
+
+
+def test_a_reply_belongs_to_the_episode_that_it_opens():
+    said = [(START, "customer", None, 1, "message"), (START + 9, "human", 1, 1, "message")]
+    statuses = [(START + 5, "done", None, None), (START + 9, "open", None, None), (START + 9, "done", None, None)]
+    made = derive(Timeline(1, 1, START, "done", "email", messages=said, statuses=statuses), RULES)
+    assert [(stay.replies, stay.needing_reply) for stay in made.episodes] == [(0, None), (1, 1)]
+
+
 # --- refreshing ------------------------------------------------------------------------------------------------------
 
 HISTORY = frozenset({"status", "assigned", "team"})
@@ -406,6 +419,7 @@ def test_as_of_now_is_what_the_facts_are_and_leaves_them_alone(store, config):
     save(store, some_records(random.Random(99), "c3"))
     assert refresh(store.conn, config) == 1
     assert everything(store.conn) != kept
+    assert len(everything(store.conn)["fact_conversations"]) == 30
 
 
 def test_facts_load_without_anything_heavy():
