@@ -349,10 +349,6 @@ def a_note_can_be_found_again_and_removed(case: Case) -> None:
         with pytest.raises(Rejected, match=r"\w+ \w+"):
             adapter.remove_note(conversation, note)
         return
-    if case.spec["note"].get("permanent"):
-        with pytest.raises(Rejected):
-            adapter.remove_note(conversation, note)
-        return
     adapter.remove_note(conversation, note)
     assert adapter.find_note(conversation, text) is None, "the note is still there after it was removed"
 
