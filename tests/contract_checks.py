@@ -336,7 +336,7 @@ def a_tag_is_added_to_the_others_and_can_be_taken_away(case: Case) -> None:
 
 @check("add_note")
 def a_note_can_be_found_again_and_removed(case: Case) -> None:
-    """The fixture's ``note`` names a ``conversation``; ``stays``: the service cannot delete it, and the adapter says so."""
+    """The fixture's ``note`` names a ``conversation``; ``stays``: the service cannot delete it, and that is said."""
     conversation, text = case.spec["note"]["conversation"], f"{OWN_NOTE_MARK} slow first reply"
     adapter, _ = case.connect()
     note = adapter.add_note(conversation, text)
