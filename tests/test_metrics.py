@@ -109,7 +109,7 @@ def check(conn: Any, config: Config, expected: dict[str, Any], because: str) -> 
     by = expected.get("by", {})
     values = compute(conn, own, [expected["key"]], parse(expected["period"], own.zone, now), by=list(by), now=now)
     found = [
-        v for v in values if v.statistic == expected["statistic"] and v.clock == expected.get("clock", v.clock)
+        v for v in values if v.statistic == expected["statistic"] and v.clock == (expected.get("clock") or v.clock)
         and by.items() <= v.by.items()
     ]  # fmt: skip
     minutes = expected.get("minutes")
@@ -209,6 +209,18 @@ def test_resolved_per_business_day_counts_days_with_any_opening(tmp_path: Path) 
         assert (weekend.value, weekend.note) == (None, "no business day")
         morning = from_iso("2026-11-17T08:00:00Z")
         assert desk.value("resolved_per_business_day", period="2026-W47", now=morning).denominator == 1
+
+
+def test_without_general_opening_hours_a_business_day_is_one_of_any_inbox(tmp_path: Path) -> None:
+    def one_day(day: int) -> Schedule:
+        return Schedule("UTC", tuple(((540, 1020),) if i == day else () for i in range(7)))
+
+    desk = Desk(tmp_path, inbox_calendars={"Shop": one_day(0), "Lab": one_day(5)})
+    with closing(desk.store):
+        desk.named("inboxes", "Shop", "Lab")
+        id_ = desk.conversation("2026-11-16T08:00:00Z")
+        desk.episode(id_, 1, "2026-11-16T08:00:00Z", "2026-11-17T09:00:00Z")
+        assert desk.value("resolved_per_business_day", period="2026-W47").value == 0.5
 
 
 def test_resolved_per_business_day_needs_opening_hours(desk: Desk) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from connector.cli.figures import described, lines_of, plain, spread
+from connector.cli.figures import described, print_pairs, range_of, shown
 from connector.cli.output import print_table
 from connector.config import DAYS, Config
 from connector.facts.rules import schedules
@@ -33,7 +33,7 @@ def _print_definition(one: Explanation, conn: Connection, config: Config) -> Non
     click.echo(metric.meaning.of(config.language))
     click.echo()
     facts = [("definition", definition(metric)), ("period", _period(frozen)), ("zone", frozen.zone)]
-    lines_of([*facts, *(("opening hours", text) for text in _calendars(metric, conn, config))])
+    print_pairs([*facts, *(("opening hours", text) for text in _calendars(metric, conn, config))])
     click.echo()
 
 
@@ -70,33 +70,34 @@ def _print_group(group: Sequence[Explanation], config: Config) -> None:
     if about:
         click.echo(", ".join(about))
     columns = ["statistic", "clock", "value", "95 % interval", "n", "passport", "computed again"]
-    print_table(columns, [_figure(e) for e in group], right=[2, 4])
+    print_table(columns, [_figure(one, config.language) for one in group], right=[2, 4])
     for one in group:
-        for line in _changes(one):
+        for line in _changes(one, config.language):
             click.echo(line)
     click.echo()
     for _, same in groupby(group, key=lambda e: e.frozen.cohort_id):
         _print_behind(next(iter(same)))
 
 
-def _figure(one: Explanation) -> list[str]:
-    f = one.frozen
+def _figure(one: Explanation, language: str) -> list[str]:
+    f, again = one.frozen, one.again
     interval = None if f.low is None or f.high is None else (f.low, f.high)
-    again = "same" if one.again.same else f"{plain(f.unit, one.again.value)} (n {one.again.n})"
-    return [f.statistic, f.clock, plain(f.unit, f.value), spread(f.unit, interval), str(f.n), f.id, again]
+    computed = "same" if again.same else f"{shown(f, again.value, language)} (n {again.n})"
+    figure = [f.statistic, f.clock, shown(f, f.value, language), range_of(f, interval, language), str(f.n)]
+    return [*figure, f.id, computed]
 
 
-def _changes(one: Explanation) -> Iterator[str]:
-    f, today = one.frozen, one.today
-    if one.again.because:
-        yield f"{f.id}: computed again it is {plain(f.unit, one.again.value)}, because {one.again.because}"
+def _changes(one: Explanation, language: str) -> Iterator[str]:
+    f, today, again = one.frozen, one.today, one.again
+    if again.because:
+        yield f"{f.id}: computed again it is {shown(f, again.value, language)}, because {again.because}"
     if f.restates:
         yield f"{f.id} restates {f.restates}: {f.reason}"
     if f.published:
         yield f"{f.id} was published in {f.published}"
     if today is not None:
         why = f": {today.reason}" if today.reason else ""
-        yield f"{f.id}: today it is {plain(f.unit, today.value)} (n {today.n}, passport {today.id}){why}"
+        yield f"{f.id}: today it is {shown(f, today.value, language)} (n {today.n}, passport {today.id}){why}"
 
 
 def _print_behind(one: Explanation) -> None:
@@ -106,7 +107,7 @@ def _print_behind(one: Explanation) -> None:
     pairs.append(("complete", "yes" if f.complete else "no, more data may change it"))
     pairs.append(("computed", f"{to_iso(f.computed_at)}, data until {_or_never(f.data_until)}"))
     pairs += [("read up to", f"{name}: {_short(cursor)}") for name, cursor in f.cursors.items()]
-    lines_of(pairs)
+    print_pairs(pairs)
     for member in one.members:
         click.echo(f"  {member.source} {member.id}  {member.link or ''}".rstrip())
     if len(one.members) < len(one.cohort):

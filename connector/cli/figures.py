@@ -1,56 +1,51 @@
-"""Figures in people's words: durations, shares, tables, the heat map of the week."""
+"""Figures in people's words: tables, and the heat map of the week."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 import click
 
 from connector.cli.output import print_table
 from connector.config import Config
+from connector.language import duration, number, percent
 from connector.metric import Metric, Value, target_of
+from connector.metric.arithmetic import Interval
 from connector.metric.listing import met
 from connector.period import WEEKDAYS
+from connector.results import Frozen
 
 DASH = "–"
+DIGITS = {"count": 0, "score": 2, "ratio": 2, "per_day": 1}
+COLUMNS = ("clock", "value", "p90", "mean", "95 % interval", "n", "target")
+RIGHT = ("value", "p90", "mean", "n")
 
 
-def duration(seconds: float) -> str:
-    """42 s, 3 min 05 s, 1 h 04 min, 2 d 3 h; a sign in front of a negative one."""
-    if seconds < 0:
-        return f"−{duration(-seconds)}"
-    for unit, part, size, above in (("d", "h", 86_400, 172_800), ("h", "min", 3600, 3600), ("min", "s", 60, 100)):
-        step = {"h": 3600, "min": 60, "s": 1}[part]
-        rounded = round(seconds / step) * step
-        if rounded >= above:
-            whole, rest = divmod(rounded, size)
-            return f"{whole} {unit} {rest // step:02} {part}" if rest else f"{whole} {unit}"
-    return f"{seconds:.3g} s"
-
-
-def plain(unit: str, value: float | None) -> str:
-    """A value with its unit; a dash where there is none."""
+def shown(about: Value | Frozen, value: float | None, language: str) -> str:
+    """A value of this figure's kind, with its unit; a dash where there is none."""
     if value is None:
         return DASH
-    if unit == "seconds":
-        return duration(value)
-    if unit == "percent":
-        return f"{value:.1f} %"
-    return f"{value:.0f}" if unit == "count" else f"{value:.2f}"
+    if about.unit == "seconds":
+        return duration(value, language, days=about.clock != "business")
+    if about.statistic == "change":
+        return ("+" if value > 0 else "") + percent(100 * value, language)
+    return percent(value, language) if about.unit == "percent" else number(value, language, DIGITS[about.unit])
 
 
-def spread(unit: str, interval: tuple[float, float] | None) -> str:
-    return DASH if interval is None else f"{plain(unit, interval[0])} … {plain(unit, interval[1])}"
+def range_of(about: Value | Frozen, interval: Interval | None, language: str) -> str:
+    """Nothing where a figure has no interval."""
+    return "" if interval is None else " … ".join(shown(about, end, language) for end in interval)
 
 
 def print_values(values: Sequence[Value], catalogue: Mapping[str, Metric], config: Config) -> None:
-    """One line per KPI, clock and group: durations by their median, then p90 and mean."""
+    """One line per KPI, clock and group: durations by their median, then p90 and mean. Empty columns are left away."""
     dimensions = list(dict.fromkeys(d for value in values for d in value.by))
+    head = ["KPI", *dimensions, *COLUMNS]
     lines = [_line(list(some), dimensions, catalogue, config) for _, some in groupby(values, key=_about)]
-    head = ["KPI", *dimensions, "clock", "value", "p90", "mean", "95 % interval", "n", "target"]
-    numbers = len(head) - 6
-    print_table(head, lines, right=[numbers, numbers + 1, numbers + 2, numbers + 4])
+    used = [i for i, name in enumerate(head) if name in ("KPI", "value", "n") or any(line[i] for line in lines)]
+    right = [place for place, i in enumerate(used) if head[i] in RIGHT]
+    print_table([head[i] for i in used], [[line[i] for i in used] for line in lines], right=right)
     for note in sorted({f"{v.key}: {v.note}" for v in values if v.note}):
         click.echo(note)
 
@@ -62,22 +57,14 @@ def _about(value: Value) -> tuple[object, ...]:
 def _line(
     some: Sequence[Value], dimensions: Sequence[str], catalogue: Mapping[str, Metric], config: Config
 ) -> list[str]:
-    by_name = {value.statistic: value for value in some}
-    first = some[0]
-    others = [plain(first.unit, by_name[s].value) if s in by_name and len(some) > 1 else "" for s in ("p90", "mean")]
+    first, language = some[0], config.language
+    others = {value.statistic: shown(value, value.value, language) for value in some[1:]}
     groups = ["" if d not in first.by else first.by[d] or "(none)" for d in dimensions]
-    target = _target(first, catalogue[first.key], config)
-    interval = spread(first.unit, first.interval) if first.interval else ""
     return [
-        first.key,
-        *groups,
-        first.clock or "",
-        plain(first.unit, first.value),
-        *others,
-        interval,
-        str(first.n),
-        target,
-    ]
+        first.key, *groups, first.clock or "", shown(first, first.value, language), others.get("p90", ""),
+        others.get("mean", ""), range_of(first, first.interval, language), str(first.n),
+        _target(first, catalogue[first.key], config),
+    ]  # fmt: skip
 
 
 def _target(value: Value, metric: Metric, config: Config) -> str:
@@ -86,7 +73,7 @@ def _target(value: Value, metric: Metric, config: Config) -> str:
     if target is None or value.value is None:
         return ""
     sign = "≤" if metric.direction == "lower" else "≥"
-    return f"{'✓' if met(metric, target, value.value) else '✗'} {sign} {plain(value.unit, target)}"
+    return f"{'✓' if met(metric, target, value.value) else '✗'} {sign} {shown(value, target, config.language)}"
 
 
 def print_heat_maps(values: Sequence[Value]) -> None:
@@ -103,23 +90,24 @@ def print_heat_maps(values: Sequence[Value]) -> None:
 
 
 def _map(value: Value) -> tuple[str, str, str]:
-    group = ", ".join(f"{d} {name or '(none)'}" for d, name in value.by.items() if d != "hour_of_week")
+    group = ", ".join(described({d: name for d, name in value.by.items() if d != "hour_of_week"}))
     return value.key, value.clock or "", group
 
 
 def _cell(value: Value) -> str:
+    """Short: durations in minutes; a point for nothing."""
     if value.value is None or (value.unit == "count" and not value.value):
         return "·"
     return f"{value.value / 60:.0f}m" if value.unit == "seconds" else f"{value.value:.0f}"
 
 
-def lines_of(pairs: Sequence[tuple[str, str]], echo: Callable[[str], None] = click.echo) -> None:
-    """Labels and texts, aligned."""
-    width = max(len(label) for label, _ in pairs)
-    for label, text in pairs:
-        echo(f"{label.ljust(width)}  {text}")
-
-
 def described(by: Mapping[str, str | None]) -> Iterator[str]:
     for dimension, name in by.items():
         yield f"{dimension} = {name or '(none)'}"
+
+
+def print_pairs(pairs: Sequence[tuple[str, str]]) -> None:
+    """Labels and texts, aligned."""
+    width = max(len(label) for label, _ in pairs)
+    for label, text in pairs:
+        click.echo(f"{label.ljust(width)}  {text}")

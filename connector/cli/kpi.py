@@ -81,7 +81,7 @@ def asked(
         if instant is not None:
             facts.as_of(conn, config, instant)
         then = now if instant is None else instant
-        span = parse(period, config.zone, then, bounds(conn))
+        span = parse(period, config.zone, then, bounds(conn) if period == "all" else None)
         yield Question(config, conn, span, _listed(by), _filters(where), then, instant)
 
 
@@ -127,7 +127,7 @@ def kpi(
 ) -> None:  # fmt: skip
     """Print KPIs of a period (by default the last seven whole days): the headline ones, or those named by KEY.
 
-    Every figure is kept under its passport, which `deskpulse explain` takes.
+    The value of a duration is its median. Every figure is kept under its passport, which `deskpulse explain` takes.
     """
     config = the_config(ctx)
     if only_list:

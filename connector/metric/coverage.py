@@ -29,28 +29,29 @@ def data_until(conn: Connection) -> Instant | None:
 
 def bounds(conn: Connection) -> tuple[Instant, Instant] | None:
     """The first and the last instant that any fact falls on; None without facts."""
-    first, last = conn.execute("SELECT min(created_at), max(created_at) FROM fact_conversations").fetchone()
-    if first is None:
-        return None
-    later = [conn.execute(f"SELECT max({column}) FROM {table}").fetchone()[0] for table, column in _DATED]
-    return first, max(last, *(instant for instant in later if instant is not None), last)
+    first = conn.execute("SELECT min(created_at) FROM fact_conversations").fetchone()[0]
+    lasts = [conn.execute(f"SELECT max({column}) FROM {table}").fetchone()[0] for table, column in _DATED]
+    return None if first is None else (first, max(instant for instant in lasts if instant is not None))
 
 
 _DATED = (
+    ("fact_conversations", "created_at"),
     ("fact_waits", "answered_at"),
     ("fact_episodes", "resolved_at"),
-    ("fact_episodes", "opened_at"),
+    ("fact_episodes WHERE seq > 1", "opened_at"),
     ("fact_ratings", "answered_at"),
     ("fact_surveys", "offered_at"),
 )
 
 
 def business_days(conn: Connection, config: Config, start: Instant, end: Instant) -> int | None:
-    """Local days on which anything was open within [start, end), by any schedule in force; None without a schedule."""
+    """Local days with any opening time within [start, end), by the general opening hours, or where there are none by
+    any inbox's; None without either."""
     from connector.facts.calendar import Calendar  # these two are slow to import, and few figures need them
     from connector.facts.rules import schedules
 
-    calendars = [Calendar(schedule) for schedule in set(schedules(conn, config).values())]
+    found = schedules(conn, config)
+    calendars = [Calendar(schedule) for schedule in ({found[None]} if None in found else set(found.values()))]
     if not calendars:
         return None
     return sum(
