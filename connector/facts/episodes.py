@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -48,10 +49,11 @@ def episodes(past: History, replies: Sequence[Instant], elapsed: Elapsed) -> lis
     """One row per stay outside "done". A reply after the solve belongs to the episode it follows."""
     created_at = past.statuses[0][0]
     spans = _spans(past)
-    found = []
+    found, replied = [], 0
     for i, (opened, resolved, solver) in enumerate(spans):
         until = spans[i + 1][0] if i + 1 < len(spans) else None
-        said = sum((i == 0 or at >= opened) and (until is None or at < until) for at in replies)
+        before, replied = replied, len(replies) if until is None else bisect_left(replies, until)
+        said = replied - before
         found.append(
             EpisodeRow(
                 opened,

@@ -34,8 +34,11 @@ class Rules:
 
     @cached_property
     def promises(self) -> dict[str, list[tuple[str, list[SlaTarget]]]]:
-        """By channel: each metric with the targets that fit, best first (the channel's own, then the latest)."""
-        return {channel: [(m, self._fitting(m, channel)) for m in SLA_METRICS] for channel in CHANNEL_KINDS}
+        """By channel: each promised metric with the targets that fit, best first (the channel's own, the latest)."""
+        return {
+            channel: [(metric, found) for metric in SLA_METRICS if (found := self._fitting(metric, channel))]
+            for channel in CHANNEL_KINDS
+        }
 
     def _fitting(self, metric: str, channel: str) -> list[SlaTarget]:
         found = [t for t in self.sla if t.metric == metric and t.channel in (None, channel)]
@@ -45,10 +48,8 @@ class Rules:
         """The inbox's own opening hours, else the general ones (under None), else None."""
         return self.calendars.get(inbox_id) or self.calendars.get(None)
 
-    def author(self, author: str, agent_id: int | None) -> str:
+    def author(self, author: str, agent_id: int) -> str:
         """Who speaks: the config's lists decide first, then the seat's kind, then the role the helpdesk gives."""
-        if agent_id is None:
-            return author
         if agent_id in self.listed:
             return self.listed[agent_id]
         return self.seats.get(agent_id, author) if author in ("human", "unknown") else author

@@ -45,6 +45,8 @@ def sla_rows(
         for metric, fitting in rules.promises[timeline.channel]
         if (target := next((one for one in fitting if (one.since or 0) <= created_at), None))
     }
+    if not promised:
+        return []
     calendar = rules.calendar(timeline.inbox_id)
     rows = []
     for i, turn in enumerate(turns):

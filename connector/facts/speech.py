@@ -45,7 +45,7 @@ def hear(timeline: Timeline, rules: Rules) -> Speech:
     notes: list[Instant] = []
     campaigns: list[Instant] = []
     for at, author, agent_id, public, kind in timeline.messages:
-        who = rules.author(author, agent_id)
+        who = author if agent_id is None else rules.author(author, agent_id)
         if kind == "message" and public:
             if who in _SPEAKERS:
                 talk.append((at, _SPEAKERS[who], agent_id))
@@ -80,4 +80,7 @@ def first_after(talk: Iterable[Spoken], at: Instant | None, speakers: tuple[int,
     """The first message of the speakers strictly after an instant; None after None."""
     if at is None:
         return None
-    return next((spoken for spoken in talk if spoken[0] > at and spoken[1] in speakers), None)
+    for spoken in talk:
+        if spoken[0] > at and spoken[1] in speakers:
+            return spoken
+    return None
