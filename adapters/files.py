@@ -299,9 +299,11 @@ class _Whole(BaseModel):
 
 
 class FilesSettings(AdapterSettings):
-    """``path`` is a file, a folder or a pattern; a relative one is looked for beside the config."""
+    """``path`` is a file, a folder or a pattern; a relative one is looked for beside the config. ``of`` names the
+    service whose conversations the records are about, where they are not the file's own: ratings from elsewhere."""
 
     path: Path
+    of: str | None = None
 
     @field_validator("path")
     @classmethod
@@ -317,7 +319,7 @@ class Files:
     history: ClassVar[frozenset[str]] = frozenset({"status", "assigned", "team"})
 
     def __init__(self, settings: FilesSettings, http: Http) -> None:
-        self.settings = settings
+        self.settings, self.about = settings, settings.of
 
     @staticmethod
     def service(settings: FilesSettings) -> Service:

@@ -149,7 +149,10 @@ class Adapter(Protocol):
 @runtime_checkable
 class Pulls(Protocol):
     """``streams`` in the order to pull them. ``history`` names the event kinds whose history the vendor gives
-    ("status", "assigned", "team"); the store derives the others from differences between snapshots."""
+    ("status", "assigned", "team"); the store derives the others from differences between snapshots.
+
+    An adapter whose records are of another service's conversations (ratings from a file) has an attribute ``about``
+    with that service's name in the config, or None."""
 
     streams: ClassVar[tuple[str, ...]]
     history: ClassVar[frozenset[str]]

@@ -150,9 +150,11 @@ def _pulls(service: ServiceConfig) -> bool:
 
 
 class _Link(NamedTuple):
-    """A service, connected; its secret's mark tells when a paused one is worth a new attempt."""
+    """A service, connected; its secret's mark tells when a paused one is worth a new attempt. ``about`` is the one
+    whose conversations its records belong to: itself, or the one that its adapter names."""
 
     service: ServiceConfig
+    about: ServiceConfig
     adapter: Any
     http: HttpClient
     secret_mark: str
@@ -162,7 +164,9 @@ class _Link(NamedTuple):
 def _link(service: ServiceConfig, config: Config, clock: Clock, progress: Progress, stack: ExitStack) -> _Link:
     adapter, http = registry.connect(service, config, clock, lambda seconds: progress.wait(service.name, seconds))
     stack.callback(http.close)
-    return _Link(service, adapter, http, registry.secret_mark(service, config), _bodies_from(config, clock))
+    named = getattr(adapter, "about", None)
+    about = config.service(named) if named else service
+    return _Link(service, about, adapter, http, registry.secret_mark(service, config), _bodies_from(config, clock))
 
 
 def _bodies_from(config: Config, clock: Clock) -> Instant | None:
@@ -336,7 +340,8 @@ class _Run:
                 seen_at=self.clock.now(),
                 history=self.link.adapter.history,
                 bodies_from=self.link.bodies_from,
-                rereads=isinstance(self.link.adapter, Rereads),
+                rereads=isinstance(self.link.adapter, Rereads) or self.link.about != self.link.service,
+                about=self.store.source(self.link.about.name, self.link.about.adapter),
             )
         if self._unchanged:
             self.store.looked_at(self.source_id, self._unchanged, self.clock.now())

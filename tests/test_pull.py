@@ -317,6 +317,29 @@ def test_a_rating_ahead_of_its_conversation_is_kept_and_its_conversation_fetched
     assert stored(made)["ratings"][0][:2] == ("r7", "7")
 
 
+def test_ratings_from_elsewhere_join_the_conversations_they_are_about(deployed: Deploy) -> None:
+    """Also one of a conversation that is not there yet: it is fetched as soon as its own service is read."""
+    desk, survey = FakeRereads({"conversations": pages(1)}, {"7": Page(talk(7))}), Fake(script())
+    survey.script = {"ratings": [Page([rating(1, (T0, 4)), rating(7, (T0, 5))])]}
+    survey.about = "desk"
+    made = deployed(survey=survey, desk=desk)
+    run(made)
+    assert [row[:2] for row in stored(made)["ratings"]] == [("r1", "1"), ("r7", "7")]
+    assert (desk.reread_of, len(stored(made)["conversations"])) == ([["7"]], 2)
+    assert ask(made, "SELECT s.name, stream FROM cursors JOIN sources s ON s.id = source_id ORDER BY 1, 2") == [
+        ("desk", "conversations"),
+        ("survey", "ratings"),
+    ]
+
+
+def test_ratings_about_a_service_that_the_config_has_not_are_refused_at_the_start(deployed: Deploy) -> None:
+    survey = Fake({"ratings": [Page([rating(1, (T0, 4))])]})
+    survey.about = "dsek"
+    made = deployed(survey=survey, desk=Fake(script()))
+    with pytest.raises(ConfigError, match="desk"):
+        run(made)
+
+
 def test_given_conversations_are_read_again_even_unchanged(deployed: Deploy) -> None:
     fake = FakeRereads({"conversations": pages(2)}, {"1": Page([conversation(1, tags=("late",))])})
     made = deployed(fake=fake)

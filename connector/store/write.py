@@ -89,14 +89,17 @@ class Store:
         history: frozenset[str] = frozenset(),
         bodies_from: Instant | None = None,
         rereads: bool = False,
+        about: int | None = None,
     ) -> Counts:
         """Store pages, what was rejected on them and their last cursor, in one transaction.
 
         ``history`` names the event kinds whose history the vendor gives; the others are derived from differences.
         Bodies are kept of messages sent at ``bodies_from`` or later; None keeps none. ``rereads``: an event or a rating
         of a conversation that is not stored yet is kept, with a stub that a later re-read fills; else it is rejected.
+        ``about``: the records are of this source's conversations; only the cursor is ``source_id``'s own.
         """
-        ids = self._ids.setdefault(source_id, Ids(self.conn, source_id))
+        owner = source_id if about is None else about
+        ids = self._ids.setdefault(owner, Ids(self.conn, owner))
         batch = Batch(self.conn, ids, seen_at, history, bodies_from, rereads)
         try:
             with transaction(self.conn):
