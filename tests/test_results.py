@@ -230,6 +230,13 @@ def test_an_old_figure_still_comes_about_after_late_data_and_says_todays(shop: S
     assert found.today.reason == "late data: 1 conversation came in"
 
 
+def test_a_figure_as_of_an_instant_stays_what_it_is(shop: Shop) -> None:
+    then = shop.freeze("conversation_volume", as_of=NOW)[0]
+    shop.comes_in(talk("c3", 50, seen_at="2026-11-19T06:00Z"))
+    found = shop.explain(then)
+    assert (found.frozen.value, found.again.same, found.today) == (2, True, None)
+
+
 def test_an_explanation_says_when_the_past_was_rewritten(shop: Shop) -> None:
     passport = shop.freeze(clock="calendar")[0]
     shop.conn.execute("UPDATE messages SET at = at + 60000 WHERE vendor_id LIKE '%c1a'")
