@@ -140,6 +140,15 @@ def keyring_name() -> str:
     return str(_keyring("keyring", lambda keyring: keyring.get_keyring().name))
 
 
+def keep_in_keyring(service: str, user: str, secret: str) -> bool:
+    """Keep a secret in this machine's keyring; False where there is none that works."""
+    try:
+        _keyring("keyring", lambda keyring: keyring.set_password(service, user, secret))
+    except ConfigError:
+        return False
+    return True
+
+
 def _keyring(setting: str, ask: Callable[[Any], Any]) -> Any:
     try:
         import keyring

@@ -14,6 +14,7 @@ from connector.errors import ConfigError, ConnectorError, UsageError
 
 COMMANDS = {
     "init": ("connector.cli.admin", "Write a commented deskpulse.toml."),
+    "connect": ("connector.cli.connect", "Connect a service: asked, tried, added to the config."),
     "doctor": ("connector.cli.admin", "Test every credential and say what to fix."),
     "status": ("connector.cli.admin", "Say how fresh and complete the data is."),
     "sync": ("connector.cli.sync", "Pull what is new into the store."),

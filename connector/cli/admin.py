@@ -70,13 +70,13 @@ def doctor(ctx: click.Context, services: tuple[str, ...], as_json: bool) -> None
     for diagnosis in examine(config, services, clock_of(config)):
         found.append(diagnosis)
         if not as_json:
-            _say(diagnosis)
+            say(diagnosis)
     if as_json:
         print_json([_row(diagnosis) for diagnosis in found])
     ctx.exit(max((diagnosis.exit for diagnosis in found), default=0))
 
 
-def _say(diagnosis: Diagnosis) -> None:
+def say(diagnosis: Diagnosis) -> None:
     """One line as soon as it is known, since a service that is down takes its time."""
     finding = diagnosis.finding
     click.echo(f"{MARKS[finding.ok]:<9}{diagnosis.subject:<12} {finding.check}: {finding.detail}")

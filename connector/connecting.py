@@ -1,0 +1,148 @@
+"""Connect a service: ask for what its adapter needs, keep the secret out of the config, try it, write its section.
+
+Nothing is written to the config before the service has answered, and the config's comments stay where they are: tomlkit
+edits the text, not the values.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from tomlkit.items import Table
+
+from connector import registry
+from connector.clock import Clock
+from connector.config import Config, ServiceConfig
+from connector.doctor import FINE, Diagnosis, examine
+from connector.errors import ConfigError
+from connector.secrets import ALLOW_CLEAR, is_secret, keep_in_keyring, secret_fields, settings_of
+
+Ask = Callable[[str, FieldInfo, bool], str]
+"""(setting, its field, may it be left empty) → what the admin typed; secrets without echo."""
+Keep = Callable[[str, str], str]
+"""(setting, secret) → the reference that stands in the config."""
+
+
+def ask_for(adapter: str, name: str, config: Config, ask: Ask, say: Callable[[str], None]) -> ServiceConfig:
+    """The section that the admin's answers make, its secrets still in clear: to be tried, then ``kept``.
+
+    Asks for what is required, and for more only where that is not enough. A wrong answer is explained and asked for
+    again.
+    """
+    model: type[BaseModel] = registry.adapter_class(adapter).Settings
+    given: dict[str, Any] = {}
+    for field in _first(model):
+        _take(field, model, given, ask, required=model.model_fields[field].is_required())
+    while (wrong := _wrong(_in_clear(name, adapter, given), config, model)) is not None:
+        say(str(wrong))
+        field = wrong.setting.removeprefix(f"services.{name}").strip(".")
+        for again in [field] if field in model.model_fields else _rest(model, given):
+            _take(again, model, given, ask, required=again == field)
+    return _in_clear(name, adapter, given)
+
+
+def _in_clear(name: str, adapter: str, given: Mapping[str, Any]) -> ServiceConfig:
+    return ServiceConfig(name, adapter, {**given, ALLOW_CLEAR: True})
+
+
+def kept(section: ServiceConfig, config: Config, keep: Keep) -> ServiceConfig:
+    """The section as it stands in the config: values as the adapter understood them, references in place of secrets."""
+    model: type[BaseModel] = registry.adapter_class(section.adapter).Settings
+    given, secrets = section.settings.keys() - {ALLOW_CLEAR}, secret_fields(model)
+    plain = settings_of(section, config, model).model_dump(mode="json", include=given - secrets)
+    references = {key: keep(key, section.settings[key]) for key in sorted(given & secrets)}
+    return replace(section, settings=plain | references)
+
+
+def _first(model: type[BaseModel]) -> list[str]:
+    """What is required; where no secret is, the secrets too: there are several ways in, and each has its own."""
+    required = [name for name, field in model.model_fields.items() if field.is_required()]
+    if any(is_secret(model.model_fields[name]) for name in required):
+        return required
+    return required + [name for name, field in model.model_fields.items() if is_secret(field) and name not in required]
+
+
+def _rest(model: type[BaseModel], given: Mapping[str, Any]) -> list[str]:
+    """What may still be missing when the answers do not fit together."""
+    return [name for name, field in model.model_fields.items() if name not in given and field.default in ("", None)]
+
+
+def _take(field: str, model: type[BaseModel], given: dict[str, Any], ask: Ask, *, required: bool) -> None:
+    answer = ask(field, model.model_fields[field], not required).strip()
+    given.pop(field, None)
+    if answer:
+        given[field] = answer
+
+
+def _wrong(section: ServiceConfig, config: Config, model: type[BaseModel]) -> ConfigError | None:
+    """What the adapter's settings say of the answers."""
+    try:
+        settings_of(section, config, model)
+    except ConfigError as error:
+        return error
+    return None
+
+
+def tried(section: ServiceConfig, config: Config, clock: Clock) -> list[Diagnosis]:
+    """What doctor finds out with the new section."""
+    others = tuple(service for service in config.services if service.name != section.name)
+    return list(examine(replace(config, services=(*others, section)), [section.name], clock))
+
+
+def worst(findings: Iterable[Diagnosis]) -> int:
+    return max((found.exit for found in findings), default=FINE)
+
+
+def write_section(path: Path, section: ServiceConfig) -> None:
+    """Add ``[services.NAME]``, or renew the settings of one that is there; whatever else the file says stays."""
+    document = tomlkit.parse(path.read_text("utf-8"))
+    if "services" not in document:
+        document["services"] = tomlkit.table(is_super_table=True)
+    services: Any = document["services"]
+    if section.name not in services:
+        services[section.name] = _table(section)
+    else:
+        services[section.name].update(section.settings)
+    _replace(path, tomlkit.dumps(document))
+
+
+def _table(section: ServiceConfig) -> Table:
+    table = tomlkit.table()
+    if section.adapter != section.name:
+        table["adapter"] = section.adapter
+    table.update(section.settings)
+    return table
+
+
+def _replace(path: Path, text: str) -> None:
+    """All or nothing: a config cut short by a full disk would be lost."""
+    beside = path.with_name(path.name + ".new")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, path.stat().st_mode & 0o777)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    beside.replace(path)
+
+
+def keeper(name: str, folder: Path) -> Keep:
+    """Secrets go into this machine's keyring; where there is none, into files that only their owner can read."""
+
+    def keep(setting: str, secret: str) -> str:
+        user = f"{name}-{setting}"
+        if keep_in_keyring("deskpulse", user, secret):
+            return f"keyring:deskpulse/{user}"
+        path = folder / "secrets" / user
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            path.chmod(0o600)  # one that was there keeps its old mode otherwise
+            file.write(secret)
+        return f"file:{path.relative_to(folder)}"
+
+    return keep

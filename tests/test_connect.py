@@ -1,0 +1,143 @@
+"""Connecting a service in a terminal: asked without echo, tried, added without disturbing the config."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import stat
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from connector.config import ServiceConfig, load
+from connector.connecting import write_section
+from connector.sandbox import Sandbox
+
+DESKPULSE = Path(sys.executable).with_name("deskpulse")
+
+CONFIG = """\
+# mine
+demo = true   # a sandbox is connected
+zone = "Europe/Paris"
+
+[services.archive]  # the old desk
+adapter = "files"
+path = "old.jsonl"
+
+[push]
+# not yet
+enabled = false
+"""
+
+
+class Terminal:
+    """A command on a terminal of its own; what it shows is kept, and answers are typed when it asks for them."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.mine, theirs = pty.openpty()
+        # No keyring of the machine that runs the tests is to be written to.
+        environment = {**os.environ, "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring", "NO_COLOR": "1"}
+        self.process = subprocess.Popen(
+            [DESKPULSE, *arguments], cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs,
+            start_new_session=True,
+        )  # fmt: skip
+        os.close(theirs)
+        self.shown = ""
+
+    def answer(self, asked: str, typed: str) -> None:
+        start = len(self.shown)
+        while asked not in self.shown[start:]:
+            assert self._read(), self.shown
+        os.write(self.mine, f"{typed}\n".encode())
+
+    def end(self) -> int:
+        while self._read():
+            pass
+        os.close(self.mine)
+        return self.process.wait(10)
+
+    def _read(self) -> bool:
+        ready, _, _ = select.select([self.mine], [], [], 20)
+        try:
+            data = os.read(self.mine, 4096) if ready else b""
+        except OSError:  # the other end is closed: Linux says so in this way
+            return False
+        self.shown += data.decode()
+        return bool(data)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "deskpulse.toml").write_text(CONFIG, "utf-8")
+    (tmp_path / "deskpulse.toml").chmod(0o600)
+    return tmp_path
+
+
+def test_an_inbox_is_connected_and_the_config_keeps_its_comments(folder: Path) -> None:
+    with Sandbox() as sandbox:
+        terminal = Terminal(folder, "connect", "chatwoot")
+        url = sandbox.url
+        terminal.answer("url", url)
+        terminal.answer("account", "1")
+        terminal.answer("token", sandbox.token)
+        assert terminal.end() == 0, terminal.shown
+    assert sandbox.token not in terminal.shown
+    text = (folder / "deskpulse.toml").read_text("utf-8")
+    assert sandbox.token not in text
+    assert [line for line in text.splitlines() if line in CONFIG.splitlines()] == CONFIG.splitlines()
+    section = tomllib.loads(text)["services"]["chatwoot"]
+    assert section == {"url": url, "account": 1, "token": "file:secrets/chatwoot-token"}
+    secret = folder / "secrets" / "chatwoot-token"
+    assert secret.read_text("utf-8") == sandbox.token
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert "inbox" in terminal.shown
+
+
+def test_a_refused_token_adds_nothing(folder: Path) -> None:
+    with Sandbox() as sandbox:
+        terminal = Terminal(folder, "connect", "chatwoot")
+        terminal.answer("url", sandbox.url)
+        terminal.answer("account", "1")
+        terminal.answer("token", "wrong-4711")
+        assert terminal.end() == 2, terminal.shown
+    assert "was not added" in terminal.shown
+    assert "wrong-4711" not in terminal.shown
+    assert (folder / "deskpulse.toml").read_text("utf-8") == CONFIG
+    assert not (folder / "secrets").exists()
+
+
+def test_a_wrong_answer_is_explained_and_asked_for_again(folder: Path) -> None:
+    with Sandbox() as sandbox:
+        terminal = Terminal(folder, "connect", "chatwoot")
+        terminal.answer("url", "chat dot example")
+        terminal.answer("account", "1")
+        terminal.answer("token", sandbox.token)
+        terminal.answer("url (", sandbox.url)
+        assert terminal.end() == 0, terminal.shown
+    assert "write the whole address" in terminal.shown
+
+
+def test_an_unknown_service_is_refused_with_a_near_one(folder: Path) -> None:
+    done = subprocess.run([DESKPULSE, "connect", "chatwot"], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "did you mean chatwoot" in done.stderr
+
+
+def test_a_section_that_is_there_is_renewed_in_place(folder: Path) -> None:
+    path = folder / "deskpulse.toml"
+    write_section(path, ServiceConfig("archive", "files", {"path": "new.jsonl"}))
+    assert path.read_text("utf-8") == CONFIG.replace("old.jsonl", "new.jsonl")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_section_is_added_wherever_the_others_stand(folder: Path) -> None:
+    path = folder / "deskpulse.toml"
+    path.write_text(CONFIG + '\n[services.second]\nadapter = "files"\npath = "b.jsonl"\n', "utf-8")
+    write_section(path, ServiceConfig("third", "files", {"path": "c.jsonl"}))
+    assert {one.name: one.settings["path"] for one in load(path).services} == {
+        "archive": "old.jsonl", "second": "b.jsonl", "third": "c.jsonl",
+    }  # fmt: skip
