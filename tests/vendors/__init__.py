@@ -1,0 +1,50 @@
+"""Vendors played over real HTTP on loopback, each holding a sandbox's world and speaking its own API.
+
+with Trengo(generate(1)) as vendor:
+    section = vendor.settings()      # the adapter's section of a demo's config
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol, Self
+
+from connector.sandbox.exchange import Dialect
+from connector.sandbox.loopback import Loopback
+
+
+class Desk(Dialect, Protocol):
+    """``violations`` are the writes that would have reached a customer; ``originals`` maps the vendor's conversation
+    ids to the world's."""
+
+    violations: list[dict[str, Any]]
+    originals: dict[str, str]
+
+
+class Vendor:
+    """A desk behind HTTP. A context manager: starts on a free port, stops at the end."""
+
+    name: ClassVar[str]
+
+    def __init__(self, desk: Desk) -> None:
+        self.loopback, self.violations, self.originals = Loopback(desk), desk.violations, desk.originals
+
+    @property
+    def url(self) -> str:
+        return self.loopback.url
+
+    def settings(self) -> dict[str, Any]:
+        """The adapter's settings that connect to it, for a demo's config."""
+        raise NotImplementedError
+
+    def start(self) -> str:
+        return self.loopback.start().url
+
+    def stop(self) -> None:
+        self.loopback.stop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
