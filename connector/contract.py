@@ -68,6 +68,9 @@ class Http(Protocol):
         """Like ``get``, but None where the service answers with a status of ``absent``: what is not there, not in this
         plan, or has expired."""
 
+    def search(self, path: str, body: Any) -> Answer:
+        """A question that is asked by POST. It changes nothing at the service, so it is retried like any read."""
+
     def each(self, paths: Iterable[str]) -> Iterator[Answer | None]:
         """``find`` for every path, side by side within the rate limit, answers in the order asked."""
 

@@ -111,6 +111,9 @@ class HttpClient:
                 raise
             return None
 
+    def search(self, path: str, body: Any) -> HttpAnswer:
+        return self._reads(self._once, "POST", path, None, body)
+
     def each(self, paths: Iterable[str]) -> Iterator[HttpAnswer | None]:
         """``find`` for every path, ``at_once`` of them in flight and as many again ahead; the first error ends it."""
         width = max(1, self._service.at_once)

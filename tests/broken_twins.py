@@ -355,6 +355,7 @@ TWINS = (
     Twin("a_note_can_be_found_again_and_removed", "DID NOT RAISE", Undying, spec=STAYING),
     Twin("no_write_can_reach_a_customer", "may reach a customer", Public),
     Twin("no_write_can_reach_a_customer", "may reach a customer", Mailing),
+    Twin("no_write_can_reach_a_customer", "may reach a customer", Public, spec=SPEC | {"questions": [".*"]}),
     Twin("an_announcement_stays_within_the_limits", "one is .* long", Endless),
     Twin("an_announcement_stays_within_the_limits", "Ring", Shouting),
     Twin("secrets_appear_nowhere", r"a secret shows in .*\*\*\*", Chatty),

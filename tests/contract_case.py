@@ -6,6 +6,7 @@ comes from one of
 - ``exchanges``: a list of {method, path, query?, body?, status?, headers?, json | text}. The first unused one that fits
   a request answers it; when all that fit are used, the last of them does again. A read that stands behind a write to
   its path is told only after that write. ``body`` is what a write must send.
+  A POST to a path that fits one of the fixture's ``questions`` (patterns) asks and changes nothing.
 - ``world``: a file of the neutral format beside it, served by the sandbox's own dialect.
 - ``input``: files beside it, for an adapter that reads files; "{input}" in a setting is the folder they are in.
 """
@@ -118,6 +119,7 @@ class Line:
     refuses: bool = False
     fails_from: int = MOST_REQUESTS
     cut: int | None = None
+    questions: tuple[str, ...] = ()
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
     lock: Any = field(default_factory=threading.Lock)
 
@@ -145,8 +147,15 @@ class Line:
         return httpx.Response(status, json=said, headers=headers)
 
     @property
-    def writes(self) -> list[tuple[str, str, Any]]:
+    def sent(self) -> list[tuple[str, str, Any]]:
+        """All that is no GET, questions included."""
         return [one for one in self.asked if one[0] != "GET"]
+
+    @property
+    def writes(self) -> list[tuple[str, str, Any]]:
+        return [
+            one for one in self.sent if not (one[0] == "POST" and any(re.fullmatch(q, one[1]) for q in self.questions))
+        ]
 
 
 def changed(document: Any, at: str, value: Any) -> Any:
@@ -209,7 +218,7 @@ class Case:
     def connect(self, **bent: Any) -> tuple[Any, Line]:
         """The adapter, fresh, and its line. ``bent``: how the line is bent (see Line)."""
         settings = self.settings()
-        line = Line(self._answerer(), **bent)
+        line = Line(self._answerer(), questions=tuple(self.spec.get("questions", ())), **bent)
         if self.reads_files:
             self._write_input(line)
         client = HttpClient(

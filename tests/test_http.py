@@ -268,6 +268,17 @@ def test_a_write_that_may_have_been_done_is_never_repeated(fault: object) -> Non
     assert http.requests == 1
 
 
+@respx.mock
+def test_a_question_asked_by_post_is_retried_like_a_read() -> None:
+    told = {"conversations": []}
+    route = respx.post(f"{HOST}/search").mock(
+        side_effect=[httpx.Response(503), httpx.ReadTimeout("slow"), httpx.Response(200, json=told)]
+    )
+    with client() as http:
+        assert http.search("/search", {"query": 1}).json() == told
+    assert [call.request.content for call in route.calls] == [b'{"query":1}'] * 3
+
+
 # --- pacing and side by side -----------------------------------------------------------------------------------------
 
 
