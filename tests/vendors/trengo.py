@@ -224,7 +224,8 @@ class Desk:
 
     def _one_message(self, request: Request, number: str, message: str) -> Reply:
         self._of(number)
-        return Reply(_shown(next((row for row in self.said[int(number)] if row["id"] == int(message)), _missing())))
+        found = [row for row in self.said[int(number)] if row["id"] == int(message)]
+        return Reply(_shown(found[0] if found else _missing()))
 
     def _simple(self, request: Request, found: list[Row], size: int) -> Reply:
         """A list that tells neither its last page nor how much there is."""
@@ -257,9 +258,11 @@ class Desk:
 
     def _label(self, request: Request, number: str) -> Reply:
         ticket, label = self._of(number), request.json()["label_id"]
-        name = next((one["name"] for one in self._labels() if one["id"] == label), None) or _missing()["name"]
+        known = {one["id"]: one for one in self._labels()}
+        if label not in known:
+            raise Refused(422, {"message": "The selected label id is invalid."})
         if label not in [one["id"] for one in ticket["labels"]]:
-            ticket["labels"] = [*ticket["labels"], {"id": label, "name": name}]
+            ticket["labels"] = [*ticket["labels"], known[label]]
         return self._touched(ticket, Reply({"success": True}))
 
     def _unlabel(self, request: Request, number: str, label: str) -> Reply:
