@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from by_hand import Desk
 
 from connector import facts, registry
-from connector.config import Config
+from connector.config import Config, ServiceConfig
 from connector.errors import UsageError
 from connector.metric import DIMENSIONS, Composite, Metric, compute, markdown_table, target_of
 from connector.metric import arithmetic as a
@@ -500,8 +501,11 @@ def test_a_promise_is_kept_broken_or_still_running(desk: Desk) -> None:
     ("sql", "reason"),
     [
         ("UPDATE sources SET last_synced_at = 5", "desk was last read at 1970-01-01T00:00:00.005Z"),
-        ("UPDATE sources SET last_synced_at = NULL", "desk has not been read to the end yet"),
-        ("UPDATE sources SET state = 'auth'", "desk cannot be read at present (auth)"),
+        ("UPDATE sources SET last_synced_at = NULL", "desk was never read to its end"),
+        (
+            "UPDATE sources SET state = 'auth', last_synced_at = NULL",
+            "desk was never read to its end and cannot be read at present (auth)",
+        ),
         ("DELETE FROM sources", "nothing has been read yet"),
     ],
 )
@@ -509,6 +513,18 @@ def test_a_figure_says_when_data_is_missing(desk: Desk, sql: str, reason: str) -
     assert desk.value("conversation_volume").complete
     desk.conn.execute(sql)
     assert desk.value("conversation_volume").incomplete == reason
+
+
+def test_a_period_that_was_read_to_its_end_stays_complete_when_the_source_breaks_later(desk: Desk) -> None:
+    desk.conn.execute("UPDATE sources SET state = 'failing'")
+    assert desk.value("conversation_volume").complete
+
+
+def test_a_source_that_was_taken_out_of_the_config_keeps_nothing_waiting(desk: Desk) -> None:
+    desk.conn.execute("INSERT INTO sources (name, adapter) VALUES ('gone', 'files')")
+    assert not desk.value("conversation_volume").complete
+    desk.config = replace(desk.config, services=(ServiceConfig("desk", "files", {}),))
+    assert desk.value("conversation_volume").complete
 
 
 def test_a_figure_of_a_period_under_way_is_not_complete(desk: Desk) -> None:

@@ -8,16 +8,21 @@ from connector.period import Period, days_within
 from connector.store import Connection
 
 
-def incomplete(conn: Connection, period: Period, now: Instant) -> str | None:
-    """Why figures of the period may still change, as a clause; None when every source has been read past its end."""
+def incomplete(conn: Connection, config: Config, period: Period, now: Instant) -> str | None:
+    """Why figures of the period may still change, as a clause; None when every source has been read past its end.
+
+    A source that the config no longer has will never be read again, so it keeps nothing waiting.
+    """
     if now < period.end:
         return "the period is not over"
+    configured = {service.name for service in config.services}
     sources = conn.execute("SELECT name, state, last_synced_at FROM sources ORDER BY name").fetchall()
     for name, state, last in sources:
-        if state != "ok":
-            return f"{name} cannot be read at present ({state})"
-        if last is None or last < period.end:
-            return f"{name} was last read at {to_iso(last)}" if last else f"{name} has not been read to the end yet"
+        if (name in configured or not configured) and (last is None or last < period.end):
+            trouble = "" if state == "ok" else f" and cannot be read at present ({state})"
+            return (
+                f"{name} was last read at {to_iso(last)}" if last else f"{name} was never read to its end"
+            ) + trouble
     return None if sources else "nothing has been read yet"
 
 

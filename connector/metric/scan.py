@@ -73,7 +73,7 @@ class Scope:
     @cached_property
     def incomplete(self) -> str | None:
         """Why the period's figures may still change; None when all is in."""
-        return incomplete(self.conn, self.period, self.now)
+        return incomplete(self.conn, self.config, self.period, self.now)
 
     def samples(self, bucket: str | None) -> dict[str, Instant]:
         """The instants at which a stock is looked at: the last of each bucket, of the period without one, or now.
