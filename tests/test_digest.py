@@ -352,7 +352,9 @@ def test_data_that_is_not_all_in_is_said_with_its_reason(conn: Connection, tmp_p
     conn.execute("INSERT INTO sources (name, adapter, state, since) VALUES ('down', 'files', 'auth', ?)", (NOW - HOUR,))
     conn.execute("INSERT INTO sources (name, adapter) VALUES ('new', 'files')")
     conn.execute("INSERT INTO rejects VALUES (1, 'message', '7', 'created_at: missing', 0, 0)")
-    found = compose(conn, config_of(tmp_path), PERIOD, NOW)
+    conn.execute("INSERT INTO sources (name, adapter) VALUES ('taken out of the config', 'files')")
+    services = {"inbox": {"adapter": "files"}, "down": {"adapter": "files"}, "new": {"adapter": "files"}}
+    found = compose(conn, config_of(tmp_path, services=services), PERIOD, NOW)
     assert [(reason.what, reason.name) for reason in found.reasons] == [
         ("paused", "down"), ("behind", "inbox"), ("never", "new"), ("rejects", ""),
     ]  # fmt: skip

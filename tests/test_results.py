@@ -154,9 +154,15 @@ def test_a_figure_that_becomes_complete_restates_nothing(shop: Shop) -> None:
 def test_a_source_that_fails_later_does_not_unmake_what_was_complete(shop: Shop) -> None:
     complete = shop.freeze("conversation_volume")[0]
     shop.conn.execute("UPDATE sources SET state = 'auth'")
+    assert shop.freeze("conversation_volume") == [complete]
+
+
+def test_a_source_that_is_read_anew_makes_figures_doubtful_until_it_is_through(shop: Shop) -> None:
+    complete = shop.freeze("conversation_volume")[0]
+    shop.conn.execute("INSERT INTO sources (name, adapter) VALUES ('second', 'files')")
     doubtful = find(shop.conn, shop.freeze("conversation_volume")[0])
     assert (doubtful.complete, doubtful.restates) == (False, None)
-    shop.conn.execute("UPDATE sources SET state = 'ok'")
+    shop.conn.execute("UPDATE sources SET last_synced_at = (SELECT max(last_synced_at) FROM sources)")
     assert shop.freeze("conversation_volume") == [complete]
 
 

@@ -60,7 +60,7 @@ def compose(conn: Connection, config: Config, period: Period, now: Instant) -> D
         zone=config.zone,
         now=now,
         data_until=data_until(conn),
-        reasons=tuple(_reasons(conn, period, now)),
+        reasons=tuple(_reasons(conn, config, period, now)),
         lines=tuple(_lines(config, catalogue, values, earlier)),
         tables=tables,
         look=to_look_at(conn, period, now),
@@ -151,18 +151,24 @@ def _cell(config: Config, metric: Metric, value: Value) -> Cell:
     return Cell(value.value, value.n, value.unit, _meets(config, metric, value))
 
 
-def _reasons(conn: Connection, period: Period, now: Instant) -> Iterator[Reason]:
+def _reasons(conn: Connection, config: Config, period: Period, now: Instant) -> Iterator[Reason]:
+    """As the figures' own ``incomplete`` has it, but all of them and in words of both languages."""
     if now < period.end:
         yield Reason("open")
     sources = conn.execute("SELECT name, state, since, last_synced_at FROM sources ORDER BY name").fetchall()
     if not sources:
         yield Reason("never")
+    configured = {service.name for service in config.services}
     for source in sources:
+        if configured and source["name"] not in configured:
+            continue
+        if source["last_synced_at"] is not None and source["last_synced_at"] >= min(period.end, now):
+            continue
         if source["state"] != "ok":
             yield Reason("paused", source["name"], source["since"] or 0)
         elif source["last_synced_at"] is None:
             yield Reason("never", source["name"])
-        elif source["last_synced_at"] < min(period.end, now):
+        else:
             yield Reason("behind", source["name"], source["last_synced_at"])
     rejects = conn.execute("SELECT count(*) FROM rejects").fetchone()[0]
     if rejects:

@@ -19,10 +19,8 @@ def incomplete(conn: Connection, config: Config, period: Period, now: Instant) -
     sources = conn.execute("SELECT name, state, last_synced_at FROM sources ORDER BY name").fetchall()
     for name, state, last in sources:
         if (name in configured or not configured) and (last is None or last < period.end):
-            trouble = "" if state == "ok" else f" and cannot be read at present ({state})"
-            return (
-                f"{name} was last read at {to_iso(last)}" if last else f"{name} was never read to its end"
-            ) + trouble
+            until = f"{name} was last read at {to_iso(last)}" if last else f"{name} was never read to its end"
+            return until if state == "ok" else f"{until} and cannot be read at present ({state})"
     return None if sources else "nothing has been read yet"
 
 
