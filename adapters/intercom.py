@@ -367,18 +367,27 @@ class Intercom:
     def _removals(self, cursor: Cursor) -> Iterator[Page]:
         """In which order they are listed is not said: all are read when there are more than the last time, and told are
         those since a day before the newest known one. What was deleted before our first look we never had."""
-        found, bad, page, total = list[_Deleted](), tuple[Reject, ...](), 1, DELETED_PAGE + 1
-        while page * DELETED_PAGE - DELETED_PAGE < total and (answer := self._deleted(page)):
-            items, total = _items(answer, "conversations"), _number(answer, "total_count")
+        found, bad, total = list[_Deleted](), tuple[Reject, ...](), 0
+        for items, total in self._deletions():
             if total == cursor.get("total"):
                 return
             good, rejects = rows(_Deleted, items, "conversation")
-            found, bad, page = found + good, bad + rejects, page + 1
+            found, bad = found + good, bad + rejects
         newest = max((one.deleted_at for one in found), default=None)
         if newest:
             since = (cursor.get("newest") or newest) - DAY
-            gone = [_gone(one.id, one.deleted_at) for one in found if one.deleted_at >= since]
-            yield Page(list(gone), {"total": total, "newest": newest}, bad)
+            gone: list[Record] = [_gone(one.id, one.deleted_at) for one in found if one.deleted_at >= since]
+            yield Page(gone, {"total": total, "newest": newest}, bad)
+
+    def _deletions(self) -> Iterator[tuple[list[Any], int]]:
+        """Pages with the number of all, until that many were listed or one is empty."""
+        page, listed = 1, 0
+        while answer := self._deleted(page):
+            items, total = _items(answer, "conversations"), _number(answer, "total_count")
+            yield items, total
+            page, listed = page + 1, listed + len(items)
+            if not items or listed >= total:
+                return
 
     def _deleted(self, page: int) -> Answer | None:
         query: Params = {"page": page, "per_page": DELETED_PAGE, "order": "desc"}
@@ -511,10 +520,11 @@ class Intercom:
         newest = self.http.search("/conversations/search", _changed_since(EARLIEST // 1000, None, 1, "descending"))
         found, _ = rows(_Row, _items(newest, "conversations"), "conversation")
         yield Finding("conversations", True, f"{_number(newest, 'total_count')} readable")
-        if found:
-            again = self.http.search("/conversations/search", _changed_since(found[0].updated_at // 1000, None, 1))
-            yield _granularity([row.id for row in rows(_Row, _items(again, "conversations"), "conversation")[0]])
-            yield _history(self._chat(found[0].id))
+        for row in found:
+            again = self.http.search("/conversations/search", _changed_since(row.updated_at // 1000, None, 1))
+            first, _ = rows(_Row, _items(again, "conversations"), "conversation")
+            yield _granularity(bool(first) and first[0].updated_at >= row.updated_at)
+            yield _history(self._chat(row.id))
         hours = self.http.find("/office_hours_schedules", absent=ABSENT)
         yield _opening_hours(len(_items(hours, "data")) if hours else None)
         listed = self._deleted(1)
@@ -819,8 +829,8 @@ def _pace(limit: str, pace: float) -> Finding:
     return Finding("rate limit", True, detail) if pace <= share * 1.05 else Finding("rate limit", None, detail, remedy)
 
 
-def _granularity(found: list[str]) -> Finding:
-    if found:
+def _granularity(by_seconds: bool) -> Finding:
+    if by_seconds:
         return Finding("changes", True, "found to the second")
     return Finding("changes", None, "found by whole days only: each sync looks through a day again, nothing is missed")
 
