@@ -151,8 +151,17 @@ class HttpClient:
             response = self._exchange(method, path, params, body)
             if method != "GET" or response.next_request is None:
                 return self._judged(response, self._what(method, path))
-            path, params = str(response.next_request.url), None
+            path, params = self._onward(response.status_code, response.next_request.url), None
         raise self._of(BadPayload(f"{self._name} redirects in circles: check services.{self._name}.url"))
+
+    def _onward(self, status: int, url: httpx.URL) -> str:
+        """Where a redirect leads. To another origin: BadPayload with the redirect's status, so that ``find`` may take
+        it for an absence (what was merged elsewhere)."""
+        if _origin_of(url) == self._origin:
+            return str(url)
+        error = self._elsewhere()
+        error.status = status
+        raise error
 
     def _exchange(self, method: str, path: str, params: Params | None, body: Any) -> httpx.Response:
         if delay := max(pacer.reserve() for pacer in self._pacers(method, path)):
@@ -188,9 +197,12 @@ class HttpClient:
         except httpx.InvalidURL:
             url = httpx.URL()
         if _origin_of(url) != self._origin:
-            elsewhere = f"{self._name} pointed to an address that is not its own, where its credential is never sent"
-            raise self._of(BadPayload(f"{elsewhere}: check services.{self._name}.url"))
+            raise self._elsewhere()
         return url.copy_merge_params(dict(params)) if params else url
+
+    def _elsewhere(self) -> ServiceError:
+        pointed = f"{self._name} pointed to an address that is not its own, where its credential is never sent"
+        return self._of(BadPayload(f"{pointed}: check services.{self._name}.url"))
 
     def _what(self, method: str, path: str) -> str:
         if self._service.secret_url:
