@@ -126,7 +126,8 @@ def responses(
     past: History,
     elapsed: Elapsed,
 ) -> Responses:
-    """The first response and its variants; an agent-initiated conversation has only Zendesk's and the asked one."""
+    """The first response and its variants; an agent-initiated conversation has only two: from its own opening, and from
+    the customer's question."""
     talk, asked = speech.talk, began.asked_at
     answer = first_after(talk, asked)
     inbound = began.direction == "inbound"
@@ -151,7 +152,7 @@ def responses(
 
 
 def _zendesk(speech: Speech, began: Opening) -> Instant | None:
-    """Zendesk's stop: the next human message after the first public one, unless a private note opened the ticket."""
+    """The stop of that variant: the next human message after the first public one, unless a private note opened it."""
     if began.opener is None:
         after = speech.campaign_at if began.direction == "outbound" else began.asked_at
         stop = first_after(speech.talk, after)
