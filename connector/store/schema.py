@@ -223,6 +223,7 @@ def _triggers() -> str:
     """Whatever really changes marks its conversation dirty, in the same transaction; an unchanged upsert fires none.
 
     OR IGNORE would not do: the conflict policy of the statement that fires a trigger overrides the trigger's own.
+    New messages and events have no trigger: there are many, and the batch that brings them marks them all at once.
     """
     marks = {
         "conversations": "NEW.id",
@@ -240,7 +241,7 @@ def _triggers() -> str:
         f"CREATE TRIGGER {table}_{when.lower()}_dirty AFTER {when}{columns.get(table, '') if when == 'UPDATE' else ''} "
         f"ON {table} BEGIN INSERT INTO dirty VALUES ({mark}) ON CONFLICT DO NOTHING; END;\n"
         for table, mark in marks.items()
-        for when in ("INSERT", "UPDATE")
+        for when in (("UPDATE",) if table in ("messages", "events") else ("INSERT", "UPDATE"))
     )
 
 

@@ -135,6 +135,7 @@ def changed(conn: Any, count: int) -> None:
             "FROM conversations WHERE id % (SELECT count(*) / ? FROM conversations) = 0 LIMIT ?",
             (count, count),
         )
+        conn.execute("INSERT OR IGNORE INTO dirty SELECT conversation_id FROM messages WHERE vendor_id LIKE '%+'")
 
 
 def span(conn: Any) -> Period:
