@@ -867,8 +867,8 @@ def _newest_plain(tickets: Items, served: str | None) -> _Clue | None:
 def _zone_finding(clue: _Clue | None, given: str | None, known: list[str]) -> Finding:
     now = given or "UTC"
     if clue is None:
-        detail = "no ticket tells a time without a zone" if given else "not to be told yet: there is no ticket to go by"
-        return Finding("zone", True if given else None, detail, "" if given else "run it again once there is one")
+        detail = f"{now}, not checked: there is no ticket yet to go by, or its times say their zone"
+        return Finding("zone", None, detail, "run it again once there is one")
     others = [zone for zone in known if clue.fits(zone) and clue.age(zone) != clue.age(now)]
     write = f'write zone = "{others[0]}" in [services.trengo]' if others else "write the zone of your Trengo account"
     if clue.excludes(now):
