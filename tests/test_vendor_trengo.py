@@ -216,6 +216,25 @@ def test_a_message_that_is_not_literally_internal_counts_as_sent_to_a_customer(s
     assert [one["message"] for one in vendor.violations] == ["a", "b", "c"]
 
 
+def test_scores_of_a_csv_file_join_trengos_tickets(small: tuple[Vendor, Config], tmp_path: Path) -> None:
+    """The way without a rule: what Trengo's report exports, as ratings of Trengo's own ticket numbers."""
+    vendor, _ = small
+    first, second = list(vendor.desk.tickets)[:2]
+    lines = ["conversation;at;score", f"{first};2026-11-18T12:00:00+01:00;4", f"{second};2026-11-18T13:00:00+01:00;1"]
+    lines.append("799999999;2026-11-18T14:00:00+01:00;5")  # a ticket that was merged away since
+    (tmp_path / "csat.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    trengo = {key: value for key, value in vendor.settings().items() if key != "score_field"}
+    tables = {"demo": True, "now": to_iso(vendor.desk.world.now), "database": "csv.db"}
+    files = {"adapter": "files", "path": "csat.csv", "of": "trengo"}
+    both = from_tables(tables | {"services": {"csat": files, "trengo": trengo}}, tmp_path / "deskpulse.toml")
+    for _ in range(2):
+        summaries = sync(both, [], Clock(vendor.desk.world.now))
+        assert [one.outcome for one in summaries] == ["ok", "ok"]
+    sql = "SELECT c.vendor_id, r.score FROM fact_ratings r JOIN conversations c ON c.id = conversation_id ORDER BY 1"
+    assert ask(both, sql) == [(str(first), 4.0), (str(second), 1.0)]
+    assert [one.counts.new for one in summaries] == [0, 0]
+
+
 def test_doctor_finds_the_zone_and_the_scores_of_the_played_trengo(small: tuple[Vendor, Config]) -> None:
     vendor, _ = small
     found: dict[str, Finding] = {}
