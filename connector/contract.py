@@ -28,21 +28,33 @@ class AdapterSettings(BaseModel):
 
 
 @dataclass(frozen=True)
+class Login:
+    """A credential that buys a short-lived bearer token: ``body`` is POSTed to ``path`` as JSON before the first
+    request, and again when the token is refused; the answer holds ``access_token`` (OAuth 2, client credentials)."""
+
+    path: str
+    body: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Service:
     """How to talk to a service: what the one HTTP client needs to know. ``headers`` may hold secrets; never printed.
 
     ``per_second`` is the budget of requests that we allow ourselves; ``at_once`` how many may be in flight.
     ``budgets`` are those of endpoints that a service limits apart, within the whole: "GET /export/*" → per second; the
     first pattern that fits counts.
+    ``write_cost`` is how many requests a service counts a write for (all but a GET).
     ``base_url`` empty means that the adapter makes no requests.
     """
 
     base_url: str = field(default="", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     auth: tuple[str, str] | None = field(default=None, repr=False)
+    login: Login | None = None
     per_second: float = 5.0
     at_once: int = 4
     budgets: Mapping[str, float] = field(default_factory=dict)
+    write_cost: int = 1
     secret_url: bool = False
     """The address itself is a secret (incoming webhooks): it is never shown, not even in errors."""
 

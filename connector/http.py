@@ -23,7 +23,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exp
 
 from connector import __version__
 from connector.clock import Clock
-from connector.contract import Params, Service
+from connector.contract import Login, Params, Service
 from connector.errors import AuthFailed, BadPayload, ConfigError, NotDone, Rejected, ServiceError, Transient
 from connector.models import Instant
 
@@ -35,6 +35,7 @@ LONGEST_WAIT_S = 300.0
 """In all, for one request; a service that asks for more is left alone until the next run."""
 TIMEOUT = httpx.Timeout(30.0, connect=10.0, pool=120.0)
 MOST_HOPS = 4
+WAIT_HEADERS = ("retry-after", "x-ratelimit-retry-after")
 RESET_HEADERS = ("x-ratelimit-reset", "x-rate-limit-reset", "ratelimit-reset")
 
 # They log addresses at INFO and headers at DEBUG; disabled, whatever level or handler somebody sets.
@@ -89,10 +90,10 @@ class HttpClient:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.requests, self.waited_s = 0, 0.0
-        self._served_at = ""
+        self._served_at = self._token = ""
         self._service, self._clock, self._name, self._demo = service, clock, name, demo
         self._on_wait = on_wait or (lambda _: None)
-        self._lock = threading.Lock()
+        self._lock, self._at_the_door = threading.Lock(), threading.Lock()
         self._pacer = _Pacer(service.per_second, clock)
         self._own = [(pattern, _Pacer(per_second, clock)) for pattern, per_second in service.budgets.items()]
         self._origin = _origin(service.base_url, name) if service.base_url else None
@@ -148,7 +149,7 @@ class HttpClient:
     def _once(self, method: str, path: str, params: Params | None = None, body: Any = None) -> HttpAnswer:
         """One attempt; a read follows redirects within its own origin."""
         for _ in range(MOST_HOPS):
-            response = self._exchange(method, path, params, body)
+            response = self._admitted(method, path, params, body)
             if method != "GET" or response.next_request is None:
                 return self._judged(response, self._what(method, path))
             path, params = self._onward(response.status_code, response.next_request.url), None
@@ -163,13 +164,46 @@ class HttpClient:
         error.status = status
         raise error
 
-    def _exchange(self, method: str, path: str, params: Params | None, body: Any) -> httpx.Response:
-        if delay := max(pacer.reserve() for pacer in self._pacers(method, path)):
+    def _admitted(self, method: str, path: str, params: Params | None, body: Any) -> httpx.Response:
+        """With a token where the service wants one: a refused one is replaced once, since it may just have expired."""
+        token = self._logged_in(instead_of="") if self._service.login else ""
+        response = self._exchange(method, path, params, body, token)
+        if response.status_code == 401 and token:
+            response = self._exchange(method, path, params, body, self._logged_in(instead_of=token))
+        return response
+
+    def _logged_in(self, instead_of: str) -> str:
+        """The token; a new one in place of the one that was refused, asked for once however many threads need it."""
+        with self._at_the_door:
+            if self._token == instead_of:
+                self._token = self._new_token()
+            return self._token
+
+    def _new_token(self) -> str:
+        """Raises NotDone where it may be had later: what it was wanted for was not sent, so even a write may be."""
+        login = self._service.login or Login("", {})
+        what = self._what("POST", login.path)
+        try:
+            told = self._judged(self._exchange("POST", login.path, None, login.body), what).json()
+        except Transient as error:
+            failure: ServiceError = NotDone(str(error), retry_after=error.retry_after)
+        except Rejected as error:
+            failure = AuthFailed(f"{self._name} answered {error.status} to {what}: check services.{self._name}")
+        else:
+            if isinstance(told, dict) and isinstance(token := told.get("access_token"), str) and token:
+                return token
+            failure = BadPayload(f"{self._name} answered {what} without a token: check services.{self._name}.url")
+        raise self._of(failure)
+
+    def _exchange(self, method: str, path: str, params: Params | None, body: Any, token: str = "") -> httpx.Response:
+        cost = 1 if method == "GET" else self._service.write_cost
+        if delay := max(pacer.reserve(cost) for pacer in self._pacers(method, path)):
             self._wait(delay)
         with self._lock:
             self.requests += 1
         try:
-            return self._client.request(method, self._address(path, params), json=body)
+            bearer = {"Authorization": f"Bearer {token}"} if token else None
+            return self._client.request(method, self._address(path, params), json=body, headers=bearer)
         except httpx.HTTPError as error:
             failure = self._failure(error, self._what(method, path))
         raise failure  # outside the handler: its context would hold the request with its headers
@@ -276,12 +310,12 @@ class _Pacer:
         self._next = clock.monotonic()
         self._lock = threading.Lock()
 
-    def reserve(self) -> float:
-        """Seconds to wait before the request that asks may start."""
+    def reserve(self, cost: int = 1) -> float:
+        """Seconds to wait before the request that asks may start; it takes the room of ``cost`` of them."""
         with self._lock:
             now = self._clock.monotonic()
             start = max(now, self._next)
-            self._next = start + self._gap
+            self._next = start + self._gap * cost
             return start - now
 
     def hold(self, seconds: float) -> None:
@@ -317,7 +351,7 @@ def retry_after(headers: Mapping[str, str], now: Instant) -> float | None:
 
 def _named_delay(headers: Mapping[str, str], now: Instant) -> float | None:
     """Retry-After, in seconds or as an HTTP date; a date is measured on the service's own clock where it says it."""
-    text = headers.get("retry-after", "").strip()
+    text = next((headers[name].strip() for name in WAIT_HEADERS if name in headers), "")
     if (seconds := _number(text)) is not None:
         return seconds or None
     then, base = _http_date(text), _http_date(headers.get("date", "")) or now / 1000

@@ -17,7 +17,7 @@ import pytest
 import respx
 
 from connector import __version__
-from connector.contract import Service
+from connector.contract import Login, Service
 from connector.errors import AuthFailed, BadPayload, ConfigError, ConnectorError, Rejected, ServiceError, Transient
 from connector.http import ATTEMPTS, LONGEST_WAIT_S, HttpClient, error_for, retry_after
 from connector.models import from_iso
@@ -169,6 +169,8 @@ def test_a_success_is_no_error() -> None:
         ({"ratelimit-reset": str(NOW + 20_000)}, 20.0),
         ({"x-ratelimit-reset": str(NOW // 1000 - 20)}, None),
         ({"x-ratelimit-reset": "60", "retry-after": "7"}, 7.0),
+        ({"x-ratelimit-retry-after": "9"}, 9.0),
+        ({"x-ratelimit-retry-after": "9", "retry-after": "7"}, 7.0),
         ({}, None),
     ],
 )
@@ -277,6 +279,108 @@ def test_a_question_asked_by_post_is_retried_like_a_read() -> None:
     with client() as http:
         assert http.search("/search", {"query": 1}).json() == told
     assert [call.request.content for call in route.calls] == [b'{"query":1}'] * 3
+
+
+# --- a token bought with a credential -------------------------------------------------------------------------------
+
+LOGIN = Login("/oauth/token", {"client_id": "app", "client_secret": CANARY})
+
+
+class _Gate:
+    """A service that hands out numbered tokens and takes the newest only."""
+
+    def __init__(self) -> None:
+        self.sold, self.lock = 0, threading.Lock()
+        self.served: list[str] = []
+        respx.post(f"{HOST}/oauth/token", json=dict(LOGIN.body)).mock(side_effect=self.sell)
+        respx.route(host="desk.example").mock(side_effect=self.serve)
+
+    def sell(self, request: httpx.Request) -> httpx.Response:
+        with self.lock:
+            self.sold += 1
+            return httpx.Response(200, json={"access_token": f"token-{self.sold}", "expires_in": 172800})
+
+    def serve(self, request: httpx.Request) -> httpx.Response:
+        with self.lock:
+            if request.headers.get("authorization") != f"Bearer token-{self.sold}":
+                return httpx.Response(401)
+            self.served.append(f"{request.method} {request.url.path}")
+            return httpx.Response(200, json=[])
+
+
+@respx.mock
+def test_a_credential_buys_one_token_for_all_that_follows() -> None:
+    gate = _Gate()
+    with client(login=LOGIN) as http:
+        assert gate.sold == 0
+        http.get("/a")
+        assert [answer is not None for answer in http.each(f"/{n}" for n in range(9))] == [True] * 9
+        assert (gate.sold, len(gate.served)) == (1, 10)
+
+
+@respx.mock
+def test_a_token_that_expired_is_replaced_once_and_the_request_repeated_even_a_write() -> None:
+    gate = _Gate()
+    with client(login=LOGIN) as http:
+        http.get("/a")
+        gate.sold += 1  # nobody told us
+        assert len([*http.each(f"/{n}" for n in range(8))]) == 8
+        assert gate.sold == 3
+        gate.sold += 1
+        http.send("POST", "/note", {})
+        assert (gate.sold, gate.served.count("POST /note")) == (5, 1)
+
+
+@respx.mock
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_credential_that_buys_nothing_is_a_matter_for_a_person(status: int) -> None:
+    respx.post(f"{HOST}/oauth/token").respond(status, json={"error": "invalid_client"})
+    with client(login=LOGIN) as http, pytest.raises(AuthFailed, match=r"POST /oauth/token.*services\.desk") as caught:
+        http.get("/a")
+    assert (http.requests, CANARY in str(caught.value)) == (1, False)
+
+
+@respx.mock
+def test_a_token_that_is_refused_though_new_ends_it() -> None:
+    respx.post(f"{HOST}/oauth/token").respond(200, json={"access_token": CANARY})
+    respx.get(f"{HOST}/a").respond(401)
+    with client(login=LOGIN) as http, pytest.raises(AuthFailed) as caught:
+        http.get("/a")
+    assert (http.requests, CANARY in repr(caught.value)) == (4, False)
+
+
+@respx.mock
+@pytest.mark.parametrize("told", [{}, [], {"access_token": None}, {"access_token": ""}])
+def test_a_sale_without_a_token_is_a_bad_payload(told: object) -> None:
+    respx.post(f"{HOST}/oauth/token").respond(200, json=told)
+    with client(login=LOGIN) as http, pytest.raises(BadPayload, match="without a token"):
+        http.get("/a")
+
+
+@respx.mock
+def test_a_write_whose_token_could_not_be_had_at_once_is_still_written_once() -> None:
+    respx.post(f"{HOST}/oauth/token").mock(
+        side_effect=[httpx.Response(503), httpx.ReadTimeout("x"), httpx.Response(200, json={"access_token": "t"})]
+    )
+    written = respx.post(f"{HOST}/note").respond(201)
+    with client(login=LOGIN) as http:
+        http.send("POST", "/note", {})
+    assert written.call_count == 1
+
+
+def test_a_login_does_not_show_what_it_sends() -> None:
+    assert CANARY not in repr(Service(HOST, login=LOGIN))
+
+
+@respx.mock
+def test_a_write_takes_the_room_that_the_service_counts_for_it() -> None:
+    respx.route(host="desk.example").respond(200)
+    clock = StepClock()
+    with client(clock=clock, per_second=2, write_cost=2) as http:
+        http.send("POST", "/a")
+        http.get("/a")
+        http.get("/a")
+    assert clock.slept == [1.0, 0.5]
 
 
 # --- pacing and side by side -----------------------------------------------------------------------------------------
