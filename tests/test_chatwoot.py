@@ -368,6 +368,16 @@ def test_unchanged_contacts_cost_one_request_and_a_new_one_comes_alone(
     assert [r.id for page in stored.pull(chatwoot, "contacts") for r in page.records] == ["800"]
 
 
+def test_a_contact_without_activity_is_not_handed_over_at_every_run(
+    desk: Desk, chatwoot: Chatwoot, stored: Stored
+) -> None:
+    desk.lists["contacts"][1]["created_at"] = T + 50_000  # imported lately, never active, last in the list
+    stored.pull(chatwoot, "contacts")
+    desk.asked.clear()
+    assert [page.records for page in stored.pull(chatwoot, "contacts")] == [[]]
+    assert len(desk.asked) == 1
+
+
 # --- a conversation ----------------------------------------------------------------------------------------------
 
 
@@ -653,6 +663,11 @@ def test_a_bots_conversation_begins_pending_and_opens_at_the_handoff(desk: Desk,
 def test_a_bots_conversation_without_a_handoff_stays_pending_until_it_is_done(desk: Desk, chatwoot: Chatwoot) -> None:
     desk.only(**BOT)
     assert statuses(chatwoot) == [("pending", 0, True), ("done", 3600, False)]
+
+
+def test_a_handoff_tells_of_a_bot_that_wrote_nothing(desk: Desk, chatwoot: Chatwoot) -> None:
+    desk.report("conversation_bot_handoff", T + 300)
+    assert statuses(chatwoot) == [("pending", 0, True), ("open", 300, True), ("done", 3600, False)]
 
 
 def test_a_bot_that_writes_after_a_human_did_not_begin_it(desk: Desk, chatwoot: Chatwoot) -> None:
@@ -995,6 +1010,12 @@ def test_a_note_is_found_however_long_the_conversation_is(desk: Desk, chatwoot: 
         desk.say()
     assert chatwoot.find_note("1201", "[deskpulse] waited 3 h") == note
     assert chatwoot.find_note("4711", "[deskpulse] waited 3 h") is None
+
+
+def test_of_two_equal_notes_the_later_one_is_found(chatwoot: Chatwoot) -> None:
+    chatwoot.add_note("1201", "[deskpulse] waited 3 h")
+    later = chatwoot.add_note("1201", "[deskpulse] waited 3 h")
+    assert chatwoot.find_note("1201", "[deskpulse] waited 3 h") == later
 
 
 def test_our_note_is_removed_once(desk: Desk, chatwoot: Chatwoot) -> None:
