@@ -8,12 +8,12 @@ Limits: 120 requests a minute and token; 25 tickets a page, up to 100 messages a
      otherwise.
 Gaps: no history of status, agent or team: the last closing and the last assignment are dated, all else shows between
      two syncs. A reopening before the first sync is lost; one that ended between two syncs is dated by the customer's
-     next message. When a bot handed over; who closed. A merged ticket looks deleted. When a ticket became spam, and that
-     it no longer is. Ratings have no endpoint: a custom field (`score_field`), dated by the closing and without its
-     offer, or a CSV file. Opening hours, a customer's language, contacts who never wrote. Imported messages, survey
-     questions and undelivered messages look like others; a broadcast sent in a person's name looks like that person. A
-     call that was taken counts as answered at once. Notes cannot be deleted. Times have no zone (setting `zone`): where
-     it has summer time, an hour of the autumn night is ambiguous.
+     next message. When a bot handed over; who closed. A merged ticket looks deleted. When a ticket became spam, and
+     that it no longer is. Ratings have no endpoint: a custom field (`score_field`), dated by the closing and without
+     its offer, or a CSV file. Opening hours, a customer's language, contacts who never wrote. Imported messages,
+     survey questions and undelivered messages look like others; a broadcast sent in a person's name looks like that
+     person. A call that was taken counts as answered at once. Notes cannot be deleted. Times have no zone (setting
+     `zone`): where it has summer time, an hour of the autumn night is ambiguous.
 """
 
 from __future__ import annotations
