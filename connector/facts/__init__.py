@@ -14,7 +14,7 @@ from connector.config import Config
 from connector.facts.derive import derive
 from connector.facts.reading import Directory, directory, timelines
 from connector.facts.rules import Rules, rules_of, schedules
-from connector.facts.tables import clear, forget, shadow, write
+from connector.facts.tables import clear, rewrite, shadow, write
 from connector.models import Instant
 from connector.store import Connection, transaction
 
@@ -31,8 +31,7 @@ def refresh(conn: Connection, config: Config) -> int:
     count = 0
     while ids := _changed(conn):
         with transaction(conn):
-            forget(conn, ids)
-            write(conn, "main", ((one.id, derive(one, rules)) for one in timelines(conn, names, ids)))
+            rewrite(conn, ids, ((one.id, derive(one, rules)) for one in timelines(conn, names, ids)))
             conn.executemany("DELETE FROM dirty WHERE conversation_id = ?", [(id_,) for id_ in ids])
         count += len(ids)
     return count
@@ -50,7 +49,7 @@ def as_of(conn: Connection, config: Config, instant: Instant) -> int:
     shadow(conn)
     for i in range(0, len(ids), _CHUNK):
         found = timelines(conn, names, ids[i : i + _CHUNK], until=instant)
-        write(conn, "temp", ((one.id, derive(one, rules)) for one in found))
+        write(conn, ((one.id, derive(one, rules)) for one in found))
         count += len(found)
     return count
 

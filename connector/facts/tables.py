@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
 from connector.facts.derive import CONVERSATION_COLUMNS, ConversationFacts
@@ -24,9 +25,45 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 
 
-def write(conn: Connection, schema: str, facts: Iterable[tuple[int, ConversationFacts]]) -> None:
-    """Insert the rows of (conversation id, its facts) into the tables of ``main`` or ``temp``."""
-    rows: dict[str, list[tuple[object, ...]]] = {table: [] for table in COLUMNS}
+Fact = tuple[object, ...]
+
+
+def write(conn: Connection, facts: Iterable[tuple[int, ConversationFacts]]) -> None:
+    """Insert the rows of (conversation id, its facts) into the TEMP tables of ``shadow``."""
+    for table, rows in _rows(facts).items():
+        conn.executemany(_insert("temp", table), rows)
+
+
+def rewrite(conn: Connection, ids: Sequence[int], facts: Iterable[tuple[int, ConversationFacts]]) -> None:
+    """Make the real tables hold just these rows of these conversations.
+
+    Only rows that differ are touched: one message more leaves most of a conversation's rows as they are, and their
+    places in the indexes are what a refresh pays for.
+    """
+    listed = json.dumps(ids)
+    for table, rows in _rows(facts).items():
+        key = [column for column in _PLACE if column in COLUMNS[table]]
+        old, new = _stored(conn, table, listed, len(key)), {row[: len(key)]: row for row in rows}
+        there = " AND ".join(f"{column} = ?" for column in key)
+        conn.executemany(f"DELETE FROM main.{table} WHERE {there}", old.keys() - new.keys())
+        conn.executemany(_insert("main", table), [row for place, row in new.items() if old.get(place) != row])
+
+
+def _stored(conn: Connection, table: str, ids: str, key: int) -> dict[Fact, Fact]:
+    cursor = conn.cursor()
+    cursor.row_factory = None  # bare tuples, to compare
+    columns = ", ".join(COLUMNS[table])
+    sql = f"SELECT {columns} FROM main.{table} WHERE conversation_id IN (SELECT value FROM json_each(?))"
+    return {row[:key]: row for row in cursor.execute(sql, (ids,))}
+
+
+def _insert(schema: str, table: str) -> str:
+    columns = COLUMNS[table]
+    return f"INSERT OR REPLACE INTO {schema}.{table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+
+
+def _rows(facts: Iterable[tuple[int, ConversationFacts]]) -> dict[str, list[Fact]]:
+    rows: dict[str, list[Fact]] = {table: [] for table in COLUMNS}
     for id_, found in facts:
         rows["fact_conversations"].append(found.conversation)
         if found.rating:
@@ -36,15 +73,7 @@ def write(conn: Connection, schema: str, facts: Iterable[tuple[int, Conversation
             ("fact_surveys", found.surveys), ("fact_sla", found.sla),
         ):  # fmt: skip
             rows[table] += [(id_, seq, *part) for seq, part in enumerate(parts, 1)]
-    for table, columns in COLUMNS.items():
-        marks = ", ".join("?" * len(columns))
-        conn.executemany(f"INSERT INTO {schema}.{table} ({', '.join(columns)}) VALUES ({marks})", rows[table])
-
-
-def forget(conn: Connection, ids: Sequence[int]) -> None:
-    """Delete the rows of these conversations."""
-    for table in COLUMNS:
-        conn.executemany(f"DELETE FROM main.{table} WHERE conversation_id = ?", [(id_,) for id_ in ids])
+    return rows
 
 
 def clear(conn: Connection) -> None:
