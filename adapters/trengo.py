@@ -754,7 +754,7 @@ def _names(field: Any) -> set[str]:
 NO_SCORES = Finding(
     "ratings",
     None,
-    "Trengo's API gives none: no csat, csat_mean, csat_response_rate",
+    "Trengo's API gives none: no csat, csat_mean, csat_response_rate, csat_asked_rate",
     "let a rule write the score into a ticket field and name it in services.trengo.score_field, or import a CSV file: "
     "README, Trengo",
 )
@@ -804,7 +804,8 @@ def _scores(field: str, exists: bool, filled: int, tickets: int) -> Finding:
         remedy = "correct services.trengo.score_field, or make it: Settings → Custom fields → Tickets"
         return Finding("ratings", False, f'there is no custom field "{field}"', remedy)
     if filled:
-        return Finding("ratings", True, f'{filled} of the newest {tickets} tickets have "{field}"')
+        detail = f'{filled} of the newest {tickets} tickets have "{field}"; surveys without an answer are not told'
+        return Finding("ratings", True, f"{detail}: no csat_response_rate, no csat_asked_rate")
     detail = f'none of the newest {tickets} tickets shows "{field}": whether Trengo tells its value is not known yet'
     return Finding("ratings", None, detail, "fill it in on one ticket by hand, and run `deskpulse doctor` again")
 
