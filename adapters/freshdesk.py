@@ -270,8 +270,9 @@ class FreshdeskSettings(AdapterSettings):
     url: str = Field(description="where you open Freshdesk, like https://acme.freshdesk.com")
     api_key: SecretStr = Field(description="your picture → Profile settings → View API key")
     statuses: dict[int, Status] = Field({}, description="how your own statuses count, by number: { 8 = 'pending' }")
-    merged_note: str = Field(
-        r"merged into (?:the )?ticket\D*(\d+)", description="what a merge's note says; the group is the other's number"
+    merged_note: re.Pattern[str] = Field(
+        re.compile(r"merged into (?:the )?ticket\D*(\d+)", re.IGNORECASE),
+        description="what the note of a merge says; its brackets hold the other ticket's number",
     )
     requests_per_second: float = Field(
         GROWTH_A_MINUTE * OUR_SHARE / 60, gt=0, description="how many calls we allow ourselves"
@@ -283,19 +284,18 @@ class FreshdeskSettings(AdapterSettings):
         """The account's name alone will do, and so will what people copy from the address bar."""
         text = url.strip()
         parts = urlsplit(text if "://" in text else f"https://{text if '.' in text else f'{text}.freshdesk.com'}")
-        host = parts.hostname or ""
-        if parts.scheme not in ("http", "https") or not (host.endswith(".freshdesk.com") or _is_here(host)):
-            raise ValueError(
-                "write your account's own address, like https://acme.freshdesk.com: no other takes the key"
-            )
-        return f"{parts.scheme}://{parts.netloc}"
+        if parts.scheme in ("http", "https") and re.fullmatch(r"[\w-]+\.freshdesk\.com", parts.hostname or ""):
+            return f"https://{parts.hostname}"
+        if parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1"):  # a stand-in for Freshdesk
+            return f"http://{parts.netloc}"
+        raise ValueError("write your account's own address, like https://acme.freshdesk.com: no other takes the key")
 
     @field_validator("merged_note")
     @classmethod
-    def _pattern(cls, text: str) -> str:
-        if not re.search(r"(?<!\\)\((?!\?)", text):
+    def _one_number(cls, pattern: re.Pattern[str]) -> re.Pattern[str]:
+        if pattern.groups != 1:
             raise ValueError(r"put the other ticket's number in brackets, like merged into ticket #(\d+)")
-        return re.compile(text).pattern
+        return re.compile(pattern.pattern, re.IGNORECASE)
 
 
 class Freshdesk:
@@ -308,7 +308,6 @@ class Freshdesk:
     def __init__(self, settings: FreshdeskSettings, http: Http) -> None:
         self.settings, self.http = settings, http
         self.statuses = STATUSES | settings.statuses
-        self.merged = re.compile(settings.merged_note, re.IGNORECASE)
 
     @staticmethod
     def service(settings: FreshdeskSettings) -> Service:
@@ -487,7 +486,7 @@ class Freshdesk:
             own.append(_conversation(ticket, status, f"{self.settings.url}/a/tickets/{ticket.id}"))
             if ticket.id in said:
                 own += [_description(ticket), *(_message(one, ticket, self._staff) for one in heard)]
-            own += _events(ticket, status, _merge(ticket, status, heard, self.merged))
+            own += _events(ticket, status, _merge(ticket, status, heard, self.settings.merged_note))
         return [*shared, *own]
 
     def _desk(self, source: int) -> Inbox:
@@ -590,7 +589,9 @@ class Freshdesk:
         return note
 
     def find_note(self, conversation: str, text: str) -> str | None:
-        same = [str(one.id) for one in self._notes(conversation) if one.own and _words(one.body_text) == _words(text)]
+        same = [
+            str(one.id) for one in self._notes(conversation) if one.own and _letters(one.body_text) == _letters(text)
+        ]
         return same[-1] if same else None
 
     def remove_note(self, conversation: str, note: str) -> None:
@@ -620,10 +621,10 @@ class Freshdesk:
         yield _limit(answer.headers, self.settings.requests_per_second)
         yield from self._what_it_feeds()
         yield from self._own_statuses()
-        yield Finding("not in the API", None, "when a survey was sent: no csat_response_rate, no csat_asked_rate")
-        yield Finding(
-            "not in the API", None, "assignments before the first sync: until then only today's agent and group count"
-        )
+        lost = "Freshdesk does not tell when one was sent: no csat_response_rate, no csat_asked_rate"
+        yield Finding("surveys sent", None, lost)
+        lost = "their history begins with the first sync: before it, today's agent and group count for all times"
+        yield Finding("assignments", None, lost)
 
     def _role(self, ids: list[int]) -> Iterator[Finding]:
         names = {_inside(role, "id"): str(_inside(role, "name")) for role in self._all("/roles")}
@@ -692,11 +693,6 @@ def _iso(instant: Instant) -> str:
 
 
 # --- from their words to ours ----------------------------------------------------------------------------------------
-
-
-def _is_here(host: str) -> bool:
-    """This machine: a stand-in for Freshdesk."""
-    return host in ("localhost", "127.0.0.1", "::1")
 
 
 def _scope(scope: int | None) -> Finding:
@@ -863,8 +859,9 @@ def _author(one: _Said, ticket: _Ticket, staff: frozenset[int]) -> Author:
     return "human" if one.private or one.support_email else "unknown"
 
 
-def _words(text: str | None) -> str:
-    return " ".join((text or "").split())
+def _letters(text: str | None) -> str:
+    """Without blanks: what becomes of a line's end on its way through HTML is not told."""
+    return "".join((text or "").split())
 
 
 def _merge(ticket: _Ticket, status: Status, said: list[_Said], note: re.Pattern[str]) -> Event | None:
@@ -872,7 +869,7 @@ def _merge(ticket: _Ticket, status: Status, said: list[_Said], note: re.Pattern[
     last = max(said, key=lambda one: (one.created_at, one.id), default=None)
     if last is None or status != "done" or last.incoming or last.source != NOTE:
         return None
-    found = note.search(_words(last.body_text))
+    found = note.search(" ".join((last.body_text or "").split()))
     into = found[1] if found else None
     if into is None or into == str(ticket.id):
         return None
