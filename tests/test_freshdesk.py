@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from adapters import freshdesk as module
 from adapters.freshdesk import Freshdesk, FreshdeskSettings
+from connector.config import Config, ServiceConfig
 from connector.contract import Finding, Notes, Probes, Pulls, Rereads, Tags
 from connector.errors import AuthFailed, BadPayload, Rejected
 from connector.http import HttpClient
@@ -38,6 +39,8 @@ from connector.models import (
     from_iso,
     to_iso,
 )
+from connector.pull import sync
+from connector.store.write import Store
 
 HOST = "https://acme.freshdesk.com"
 T = from_iso("2026-03-02T10:00:00Z")
@@ -1253,3 +1256,35 @@ def test_ones_own_statuses_are_listed_with_how_they_count(desk: Desk, connect) -
     found = probed(connect())["statuses"]
     assert (found.ok, found.detail) == (None, "6 Waiting: pending, 8 Shipped: open")
     assert probed(connect(statuses={8: "done"}))["statuses"].ok is True
+
+
+# --- into the store --------------------------------------------------------------------------------------------------
+
+
+def test_it_is_stored_once_and_its_facts_are_right(desk: Desk, tmp_path: Path, clock: Clock) -> None:
+    desk.survey(-103, 100, 103)
+    desk.ticket(status=5, stats={"resolved_at": at(30), "closed_at": at(50), "status_updated_at": at(50)})
+    desk.say(created_at=at(7))
+    desk.ticket(19, spam=True, updated_at=at(61))
+    desk.ticket(20, updated_at=at(62), status=5, stats={"closed_at": at(20)})
+    desk.say(20, source=2, private=True, body_text=MERGED.replace("20", "18"))
+    desk.ticket(21, updated_at=at(63), status=4, stats={"reopened_at": at(40), "resolved_at": at(45)})
+    desk.rated(-103)
+    settings = {"url": "acme", "api_key": "canary-key", "allow_clear_secrets": True, "statuses": {"8": "done"}}
+    config = Config(tmp_path / "c.toml", tmp_path / "d.db", services=(ServiceConfig("inbox", "freshdesk", settings),))
+    [first] = sync(config, [], clock)
+    assert (first.outcome, first.counts.rejected) == ("ok", 0)
+    [again] = sync(config, [], clock)
+    assert (again.outcome, again.counts.new, again.counts.changed) == ("ok", 0, 0)
+    with Store.open(config.database, demo=False) as store:
+        sql = """SELECT v.vendor_id, excluded, merged_into, first_response_s, full_resolution_s, resolutions, reopens
+            FROM fact_conversations f JOIN conversations v ON v.id = f.conversation_id ORDER BY 1"""
+        found = [tuple(row) for row in store.conn.execute(sql)]
+        [verdict] = store.conn.execute("SELECT verdict FROM fact_ratings").fetchone()
+    assert found == [
+        ("18", None, None, 420, 1800, 1, 0),
+        ("19", "spam", None, None, None, 0, 0),
+        ("20", "merged", "18", None, None, 0, 0),
+        ("21", None, None, None, 2700, 2, 1),
+    ]
+    assert verdict == "negative"
