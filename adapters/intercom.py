@@ -4,14 +4,15 @@ API: REST, pinned to version 2.16. Used, yet missing in some of its descriptions
      office hours, the list of deleted conversations.
 Auth: the access token of an app of your own (Developer Hub), which acts as the teammate who made it. Least permissions:
      Read conversations; Read admins and teams; for writing back Write conversations and Read and write tags.
-Limits: 150 conversations a search, one request per changed conversation, its newest 500 parts. 1000 requests a minute
-     on the smallest plan, told in windows of 10 s; a third of that unless told otherwise.
-Gaps: customers' languages; spam; a survey that was asked again leaves no trace of the first; parts that were moved by a
-     merge, and where a merged conversation went unless the two are linked; all but the newest 500 parts of a
-     conversation (of the older ones the first message, the first reply and the first close are known). Opening hours
-     where there are several schedules, and days with special hours. A part written by an app on a teammate's seat, or
-     dated back by it, looks like that teammate's: name such seats in `bots`. Operator's workflows count as automation,
-     Fin as a bot. Notes cannot be deleted. Whether a token may do more than it needs is not told.
+Limits: 150 conversations a search, one request per changed conversation, its newest 500 parts. Intercom's own pages say
+     1000 or 10,000 requests a minute, counted in windows of 10 s: a third of the smaller number unless told otherwise.
+Gaps: customers' languages, and customers who never wrote; side conversations and tickets; spam; when Fin handed over (the
+     assignment or reply that follows is taken); a survey that was asked again leaves no trace of the first; what a merge
+     moved, and where the conversation went unless the two are linked; all but the newest 500 parts (of the older ones
+     the first message, the first reply and the first close are known). Opening hours where there are several schedules,
+     and days with special hours. What an app writes on a teammate's seat, or dates back, looks like that teammate's:
+     name such seats in `bots`. Operator's workflows count as automation, Fin as a bot. Notes cannot be deleted. Whether
+     a token may do more than it needs is not told.
 """
 
 from __future__ import annotations
