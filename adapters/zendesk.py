@@ -8,11 +8,11 @@ Limits: a minute and account 200 requests (Team) to 700 (Enterprise); of these 1
      changes of tickets. A third of each, of the smallest plan's, unless told otherwise. 1,000 tickets an export page,
      100 rows of anything else.
 Gaps: bots' handoffs; calls; campaigns (they look like agents or automations); imported tickets whose audits carry the
-     old dates; suspended tickets; which schedule a ticket follows (all brands get the first one); a second legacy
-     survey on a ticket (it counts as another answer to the first); an answer changed before the first sync (the latest
-     counts, at the time of the first), or after four weeks; the scale of a survey that nobody has rated well yet (5 is
-     assumed); the audits of a ticket deleted before the first sync; customers who never wrote. A note cannot be
-     deleted. NPS has ended, CES never was.
+     old dates; suspended tickets; which schedule a ticket follows where there are several (none is taken then); a
+     second legacy survey on a ticket (it counts as another answer to the first); an answer changed before the first
+     sync (the latest counts, at the time of the first), or after four weeks; the scale of a survey that nobody has
+     rated well yet (5 is assumed); the audits of a ticket deleted before the first sync; customers who never wrote. A
+     note cannot be deleted. NPS has ended, CES never was.
 """
 
 from __future__ import annotations
@@ -416,17 +416,17 @@ class Zendesk:
         yield Page([] if known else records, {"mark": mark}, bad + bad_groups + bad_brands + bad_hours)
 
     def _schedule(self) -> tuple[Schedule | None, tuple[Reject, ...]]:
-        """The account's first schedule: the one that tickets follow unless a trigger says otherwise."""
-        tables, bad = self._few(f"{SCHEDULES}.json", "schedules", _Timetable, "schedule")
-        if not tables:
+        """The opening hours of all tickets; None where there are several, and a trigger chooses."""
+        tables, bad = self._timetables
+        if len(tables) != 1:
             return None, bad
-        first = tables[0]
-        if not (zone := _zone(first.time_zone)):
+        only = tables[0]
+        if not (zone := _zone(only.time_zone)):
             reason = "time_zone: unknown, so the opening hours are left out"
-            return None, (*bad, Reject("schedule", str(first.id), reason))
-        path = f"{SCHEDULES}/{first.id}/holidays.json"
+            return None, (*bad, Reject("schedule", str(only.id), reason))
+        path = f"{SCHEDULES}/{only.id}/holidays.json"
         holidays, bad_days = self._few(path, "holidays", _Holiday, "schedule")
-        return Schedule(zone, _week(first.intervals), _days(holidays)), bad + bad_days
+        return Schedule(zone, _week(only.intervals), _days(holidays)), bad + bad_days
 
     def _conversations(self, cursor: Cursor, seen: Seen) -> Iterator[Page]:
         """Changed tickets with their children, a part of an export page at a time. Only its last part moves the cursor:
@@ -538,6 +538,10 @@ class Zendesk:
     @cached_property
     def _agents(self) -> tuple[list[_User], tuple[Reject, ...]]:
         return self._few(f"{API}/users.json", "users", _User, "agent", {"role[]": STAFF})
+
+    @cached_property
+    def _timetables(self) -> tuple[list[_Timetable], tuple[Reject, ...]]:
+        return self._few(f"{SCHEDULES}.json", "schedules", _Timetable, "schedule")
 
     @cached_property
     def _desk(self) -> _Desk:
@@ -653,13 +657,21 @@ class Zendesk:
         remedy = "" if exported else "Admin Center → People → Team members: make its user an administrator"
         yield Finding("tickets", bool(exported), "readable" if exported else "the export is refused", remedy)
         yield Finding("times", True, "UTC; opening hours in their schedule's own zone")
-        schedule, bad = self._schedule()
-        lost = bad[0].reason if bad else "none: durations in business hours need [calendar] in the config"
-        found = Finding("opening hours", True, f"in {schedule.zone}" if schedule else "")
-        yield found if schedule else Finding("opening hours", None, lost, "Admin Center → Schedules, or [calendar]")
+        yield self._hours()
         yield self._csat()
         lost = "not told: no first_response_time_from_handoff, no escalation_rate"
         yield Finding("bot handoffs", None, lost, "nothing to do")
+
+    def _hours(self) -> Finding:
+        schedule, bad = self._schedule()
+        if schedule:
+            return Finding("opening hours", True, f"in {schedule.zone}")
+        names = ", ".join(one.name or str(one.id) for one in self._timetables[0])
+        lost = (
+            bad[0].reason if bad else f"several ({names}), and which one a ticket follows is not told" if names else ""
+        )
+        lost = lost or "none: no durations in business hours"
+        return Finding("opening hours", None, lost, 'give them in the config: [calendar] or [calendar.inboxes."Brand"]')
 
     def _csat(self) -> Finding:
         """Which generation of surveys there is; after a switch there is history in both."""

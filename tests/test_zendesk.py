@@ -855,6 +855,14 @@ def test_hours_in_an_unknown_zone_are_left_out_and_said(bench: Bench) -> None:
     assert Inbox("9", "Acme") in page.records
 
 
+def test_of_several_schedules_none_is_taken_since_triggers_choose(bench: Bench) -> None:
+    """The hours of the config count then: those of the helpdesk would come first."""
+    bench.desk.lists["schedules"] = [timetable("Paris", (0, 60)), timetable("London", (0, 60)) | {"name": "Night"}]
+    assert Inbox("9", "Acme") in directory(bench)
+    found = findings(bench.desk)["opening hours"]
+    assert (found.ok, "Office, Night" in found.detail, "[calendar.inboxes" in found.remedy) == (None, True, True)
+
+
 def test_a_plan_without_schedules_or_brands_is_pulled_without_them(bench: Bench) -> None:
     bench.desk.absent |= {"business_hours": 403, "brands": 404}
     assert directory(bench)[0] == Team("7", "Support")
@@ -1023,7 +1031,7 @@ def test_doctor_names_the_kpis_that_cannot_be_fed() -> None:
     desk.absent |= {"satisfaction_ratings": 403, "survey_responses": 403, "business_hours": 404}
     found = findings(desk)
     assert (found["csat"].ok, "csat_mean" in found["csat"].detail) == (None, True)
-    assert (found["opening hours"].ok, "[calendar]" in found["opening hours"].detail) == (None, True)
+    assert (found["opening hours"].ok, "[calendar]" in found["opening hours"].remedy) == (None, True)
     assert found["bot handoffs"].ok is None
 
 
