@@ -6,13 +6,13 @@ Auth: the access token of an app of your own (Developer Hub), which acts as the 
      Read conversations; Read admins and teams; for writing back Write conversations and Read and write tags.
 Limits: 150 conversations a search, one request per changed conversation, its newest 500 parts. Intercom's own pages say
      1000 or 10,000 requests a minute, counted in windows of 10 s: a third of the smaller number unless told otherwise.
-Gaps: customers' languages, and customers who never wrote; side conversations and tickets; spam; when Fin handed over (the
-     assignment or reply that follows is taken); a survey that was asked again leaves no trace of the first; what a merge
-     moved, and where the conversation went unless the two are linked; all but the newest 500 parts (of the older ones
-     the first message, the first reply and the first close are known). Opening hours where there are several schedules,
-     and days with special hours. What an app writes on a teammate's seat, or dates back, looks like that teammate's:
-     name such seats in `bots`. Operator's workflows count as automation, Fin as a bot. Notes cannot be deleted. Whether
-     a token may do more than it needs is not told.
+Gaps: customers' languages, and customers who never wrote; side conversations and tickets; spam; when Fin handed over
+     (the assignment or reply that follows is taken); a survey that was asked again leaves no trace of the first; what
+     a merge moved, and where the conversation went unless the two are linked; all but the newest 500 parts (of the
+     older ones the first message, the first reply and the first close are known). Opening hours where there are
+     several schedules, and days with special hours. What an app writes on a teammate's seat, or dates back, looks
+     like that teammate's: name such seats in `bots`. Operator's workflows count as automation, Fin as a bot. Notes
+     cannot be deleted. Whether a token may do more than it needs is not told.
 """
 
 from __future__ import annotations
