@@ -83,7 +83,10 @@ class Http(Protocol):
     def search(self, path: str, body: Any) -> Answer:
         """A question that is asked by POST. It changes nothing at the service, so it is retried like any read."""
 
-    def each(self, paths: Iterable[str]) -> Iterator[Answer | None]:
+    def status(self, path: str, told: Collection[int]) -> int:
+        """What a GET is answered with: a success, or one of ``told``: is it gone (404), or only out of sight (403)?"""
+
+    def each(self, paths: Iterable[str], absent: Collection[int] = (404,)) -> Iterator[Answer | None]:
         """``find`` for every path, side by side within the rate limit, answers in the order asked."""
 
     def send(self, method: Literal["POST", "PUT", "PATCH", "DELETE"], path: str, body: Any = None) -> Answer:

@@ -115,14 +115,22 @@ class HttpClient:
     def search(self, path: str, body: Any) -> HttpAnswer:
         return self._reads(self._once, "POST", path, None, body)
 
-    def each(self, paths: Iterable[str]) -> Iterator[HttpAnswer | None]:
+    def status(self, path: str, told: Collection[int]) -> int:
+        try:
+            return self.get(path).status
+        except ServiceError as error:
+            if error.status is None or error.status not in told:
+                raise
+            return error.status
+
+    def each(self, paths: Iterable[str], absent: Collection[int] = (404,)) -> Iterator[HttpAnswer | None]:
         """``find`` for every path, ``at_once`` of them in flight and as many again ahead; the first error ends it."""
         width = max(1, self._service.at_once)
         ahead: deque[Future[HttpAnswer | None]] = deque()
         with ThreadPoolExecutor(width) as pool:
             try:
                 for path in paths:
-                    ahead.append(pool.submit(self.find, path))
+                    ahead.append(pool.submit(self.find, path, None, absent))
                     if len(ahead) == 2 * width:
                         yield ahead.popleft().result()
                 while ahead:
