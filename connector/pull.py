@@ -177,13 +177,17 @@ def _bodies_from(config: Config, clock: Clock) -> Instant | None:
 
 @contextmanager
 def _rarely_collected() -> Iterator[None]:
-    """Records hold no cycles, so looking for some at every few hundred of them would cost a tenth of the time."""
-    before = gc.get_threshold()
-    gc.set_threshold(100_000, 20, 100)
+    """Records hold no cycles, so looking for some at every few hundred of them would cost a tenth of the time.
+
+    Answers do, and are large: they are collected when a batch is stored.
+    """
+    gc.freeze()
+    gc.disable()
     try:
         yield
     finally:
-        gc.set_threshold(*before)
+        gc.enable()
+        gc.unfreeze()
 
 
 def _open(config: Config, stack: ExitStack) -> Store:
@@ -359,6 +363,7 @@ class _Run:
         if self._unchanged:
             self.store.looked_at(self.source_id, self._unchanged, self.clock.now())
             self._unchanged = []
+        gc.collect()
 
 
 class _Batch:
