@@ -94,7 +94,7 @@ def _modules(package: str) -> list[str]:
 
 
 def check_ours(package: ModuleType) -> None:
-    """ConfigError when a package of that name from elsewhere stands in front of ours."""
+    """ConfigError when a package of that name from elsewhere hides ours."""
     ours = Path(__file__).resolve().parents[1] / package.__name__
     where = Path(package.__file__).resolve().parent if package.__file__ else None
     if where != ours:

@@ -90,7 +90,7 @@ def write_jsonl(found: Iterator[dict[str, Any]], write: Callable[[str], Any]) ->
 
 
 def write_csv(found: Iterator[dict[str, Any]], write: Callable[[str], Any]) -> None:
-    """With a header. A text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    """With a header. A text that a spreadsheet would take for a formula gets an apostrophe before it."""
 
     class Out:
         def write(self, text: str) -> None:
