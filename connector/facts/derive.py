@@ -73,13 +73,15 @@ def derive(timeline: Timeline, rules: Rules) -> ConversationFacts:
         speech, began, len(replied), past.statuses[-1][1] == "done", solved.reopens_needing_reply,
         spoken.first_response_at is not None, handoff_at is not None,
     )  # fmt: skip
-    surveys = survey_rows(timeline.surveys, past, rules.csat_positive_from)
+    # A customer who rates the bot does not rate the team: that answer is kept in the store, not counted in CSAT.
+    rated = [survey for survey in timeline.surveys if not rules.is_bot(survey.agent_id)]
+    surveys = survey_rows(rated, past, rules.csat_positive_from)
     return ConversationFacts(
         (*_subject(timeline, past, began), *spoken, *counted, *solved),
         stays,
         wait_rows(asked, past, inbound, elapsed),
         stock(past),
-        rating_row(timeline.surveys, surveys, rules.csat_positive_from),
+        rating_row(rated, surveys, rules.csat_positive_from),
         surveys,
         sla_rows(rules, timeline, asked, inbound, solved, past),
     )

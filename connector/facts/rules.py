@@ -48,6 +48,10 @@ class Rules:
         """The inbox's own opening hours, else the general ones (under None), else None."""
         return self.calendars.get(inbox_id) or self.calendars.get(None)
 
+    def is_bot(self, agent_id: int | None) -> bool:
+        """Is this seat a bot's, by the config's lists, else by its kind?"""
+        return agent_id is not None and self.listed.get(agent_id, self.seats.get(agent_id)) == "bot"
+
     def author(self, author: str, agent_id: int) -> str:
         """Who speaks: the config's lists decide first, then the seat's kind, then the role the helpdesk gives."""
         if agent_id in self.listed:
