@@ -690,11 +690,12 @@ def test_what_happened_at_the_same_instant_keeps_its_order(company: Company, fro
 def test_events_come_in_the_order_of_the_companys_bump_settings_and_are_put_in_order_of_time(
     company: Company, front: Front
 ) -> None:
-    company.chat(status="unassigned")
+    company.chat(status="archived")
     company.happen("archive", T + 100, source=by("robin"))
     company.say("cnv_1", T + 200)
+    company.happen("archive", T + 300, source=by("robin"))
     company.bumped = True
-    assert statuses(front) == [("done", 100, "tea_robin"), ("open", 200, None)]
+    assert statuses(front) == [("done", 100, "tea_robin"), ("open", 200, None), ("done", 300, "tea_robin")]
 
 
 def test_a_move_changes_the_team_only_between_teams(company: Company, front: Front) -> None:
@@ -859,6 +860,16 @@ def test_a_second_run_asks_for_nothing_but_what_is_new(company: Company, front: 
     assert {one.partition("?")[0] for one in company.asked} == {
         "/events", "/conversations/cnv_3", "/conversations/cnv_3/events", "/conversations/cnv_3/messages",
     }  # fmt: skip
+
+
+def test_a_busy_conversation_is_read_once_a_run(company: Company, front: Front, stored: Stored) -> None:
+    many(company, 2)
+    stored.pull(front)
+    for number in range(40):
+        company.happen("tag", T + 10_000 + number, "cnv_1")
+    company.asked.clear()
+    stored.pull(front)
+    assert company.asked.count("/conversations/cnv_1") == 1
 
 
 def test_an_event_listed_late_is_not_missed(company: Company, front: Front, stored: Stored) -> None:
