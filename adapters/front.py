@@ -7,7 +7,8 @@ Auth: `Authorization: Bearer` with an API token of the company. Least: read on s
 Limits: 50, 100 or 200 requests a minute by plan, for the whole company; 15 events, 100 conversations or messages a
      page. A third of the smallest plan's unless told otherwise.
 Gaps: ratings exist in analytics exports only, which have to be ordered and fetched later: no csat, csat_mean,
-     csat_response_rate, and surveys are no offers either. Opening hours: config, since Front's shifts belong to people.
+     csat_response_rate but by a CSV file (surveys are no offers either). Opening hours: config, since Front's shifts
+     belong to people. When a bot handed over.
      With ticketing only the last change of status is dated; earlier ones are known if a sync ran between. Whether
      snoozing writes an archive event is not documented: an archive that a reminder ends is taken for a snooze. How long
      Front keeps events is not documented: where they are missing, status, inbox and assignee are those of today. Spam
@@ -565,8 +566,8 @@ LACKING = (
     Finding(
         "ratings",
         None,
-        "Front has them in analytics exports only: no csat, csat_mean, csat_response_rate; "
-        "export them by hand (Analytics → Export) and give them to the files adapter as a .csv",
+        "Front has them in analytics exports only: no csat, csat_mean, csat_response_rate from here",
+        'export them by hand (Analytics) and read them as a .csv with the files adapter and of = "front", see README',
     ),
     Finding("opening hours", None, "Front keeps shifts of people, not hours of inboxes: write them under [calendar]"),
 )
