@@ -7,8 +7,8 @@ Auth: an administrator's API token with its e-mail address (basic), or an OAuth 
 Limits: a minute and account 200 requests (Team) to 700 (Enterprise); of these 10 exports, 100 conversation logs, 100
      changes of tickets. A third of each, of the smallest plan's, unless told otherwise. 1,000 tickets an export page,
      100 rows of anything else.
-Gaps: bots' handoffs; calls; campaigns (they look like agents or automations); people who answer from another program (by
-     its API they are integrations); agents who have left, on tickets they neither had nor noted; imported tickets whose
+Gaps: bots' handoffs; calls; campaigns (they look like agents or automations); people who answer from another program
+     (they are integrations); agents who have left, on tickets they neither had nor noted; imported tickets whose
      audits carry the old dates; suspended tickets; which schedule a ticket follows where there are several (none is
      taken then); a second legacy survey on a ticket (it counts as another answer to the first); an answer changed
      before the first sync (the latest counts, at the time of the first), or after four weeks; the scale of a survey
