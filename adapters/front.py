@@ -8,14 +8,14 @@ Limits: 50, 100 or 200 requests a minute by plan, for the whole company; 15 even
      page. A third of the smallest plan's unless told otherwise.
 Gaps: ratings exist in analytics exports only, which have to be ordered and fetched later: no csat, csat_mean,
      csat_response_rate but by a CSV file (surveys are no offers either). Opening hours: config, since Front's shifts
-     belong to people. When a bot handed over.
-     With ticketing only the last change of status is dated; earlier ones are known if a sync ran between. Whether
-     snoozing writes an archive event is not documented: an archive that a reminder ends is taken for a snooze. How long
-     Front keeps events is not documented: where they are missing, status, inbox and assignee are those of today. Spam
-     is trash there and counts as deleted. A mail to two team inboxes is two conversations; a conversation in several
-     inboxes counts in the first. Out-of-office mail is a customer's message and opens a conversation again. Private
-     conversations, discussions and tasks are left out. Comments cannot be deleted. An import is known by its event's
-     lateness alone; a reply that a script sends in a person's name looks like that person.
+     belong to people. When a bot handed over. With ticketing only the last change of status is dated; earlier ones are
+     known if a sync ran between. Whether snoozing writes an archive event is not documented: an archive that a
+     reminder ends is taken for a snooze. How long Front keeps events is not documented: where they are missing,
+     status, inbox and assignee are those of today. Spam is trash there and counts as deleted. A mail to two team
+     inboxes is two conversations; a conversation in several inboxes counts in the first. Out-of-office mail is a
+     customer's message and opens a conversation again. Private conversations, discussions and tasks are left out.
+     Comments cannot be deleted. An import is known by its event's lateness alone; a reply that a script sends in a
+     person's name looks like that person.
 """
 
 from __future__ import annotations
@@ -340,7 +340,7 @@ class Front:
         top, last, in_order = since or 0, 0, True
         for items, following in self._pages(start, start):
             events, bad = rows(_Happened, items, "event")
-            read = self._read_of([one for one in events if one.id not in known and one.type not in BESIDE])
+            read = self._read_of(events, known)
             times = [last, *(one.emitted_at for one in events)]
             in_order, last, top = in_order and times == sorted(times), times[-1], max(top, *times)
             if in_order or following is None:
@@ -348,12 +348,14 @@ class Front:
             known = _recent(known, [*events, *read.events], since)
             yield Page(read.records, {"since": since, "known": known}, bad + read.rejects)
 
-    def _read_of(self, events: list[_Happened]) -> _Read:
-        """The conversations that these events are of, as they are now, and what was merged into them."""
+    def _read_of(self, events: list[_Happened], known: Collection[str]) -> _Read:
+        """The conversations that the new ones of these events are of, as they are now. A merge is told by its event
+        alone, so also by one that is known from reading the conversation that goes on."""
         merges = [one for one in events if one.type == "conversations_merged"]
         merged = [_merge(one, lost) for one in merges for lost in one.target_ids()]
         lost = {one.conversation for one in merged}
-        wanted = [chat for chat in dict.fromkeys(one.chat for one in events) if chat and chat not in lost]
+        fresh = [one.chat for one in events if one.id not in known and one.type not in BESIDE]
+        wanted = [chat for chat in dict.fromkeys(fresh) if chat and chat not in lost]
         chats, moved, bad = self._fetch(wanted)
         read = self._with_children([one for one in chats if one.support])
         return _Read([*read.records, *moved, *merged], bad + read.rejects, read.events)
@@ -802,7 +804,8 @@ class _Told(NamedTuple):
                 now = event.value or now  # type: ignore[assignment]  # a status event's value is a Status
                 last = max(last, one.emitted_at)
                 yield event
-        yield Event(f"{self.chat.id}:now", self.chat.id, last, "status", self.chat.ours, now, derived=True)
+        # A millisecond later, so that it never comes before the event that tells who did it.
+        yield Event(f"{self.chat.id}:now", self.chat.id, last + 1, "status", self.chat.ours, now, derived=True)
 
     def _status(self, one: _Happened, now: Status, after: str | None) -> Event | None:
         """``after`` is the next event that decides on a status: it tells an archive from a snooze."""

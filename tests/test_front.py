@@ -15,6 +15,8 @@ import respx
 from pydantic import ValidationError
 
 from adapters.front import Front, FrontSettings
+from connector import facts
+from connector.config import Config
 from connector.contract import Finding, Notes, Probes, Pulls, Rereads, Tags
 from connector.errors import BadPayload, Rejected, Transient
 from connector.http import HttpClient
@@ -327,7 +329,7 @@ def statuses(front: Front) -> list[tuple[str | None, float, str | None]]:
     found: list[tuple[str | None, float, str | None]] = [("open", 0, None)]
     for one in sorted((e for e in pulled(front, Event) if e.kind == "status"), key=lambda e: (e.at, e.derived)):
         if one.value != found[-1][0]:
-            found.append((one.value, one.at / 1000 - T, one.actor))
+            found.append((one.value, round(one.at / 1000 - T, 3), one.actor))
     return found[1:]
 
 
@@ -647,7 +649,7 @@ def test_where_events_are_missing_the_snapshot_ends_the_history(company: Company
     company.chat(status="archived")
     company.say("cnv_1", T + 50, teammate("robin"), inbound=False)
     company.events.clear()
-    assert statuses(front) == [("done", 50, None)]
+    assert statuses(front) == [("done", 50.001, None)]
 
 
 def test_a_stale_end_of_the_history_is_overwritten(company: Company, front: Front, stored: Stored) -> None:
@@ -657,7 +659,7 @@ def test_a_stale_end_of_the_history_is_overwritten(company: Company, front: Fron
     chat["status"] = "assigned"
     company.say("cnv_1", T + 500)
     stored.pull(front)
-    assert stored.records[Event, "cnv_1:now"][2:6] == (ms(T + 500), "status", "open", "open")
+    assert stored.records[Event, "cnv_1:now"][2:6] == (ms(T + 500) + 1, "status", "open", "open")
 
 
 def test_with_ticketing_the_last_change_of_status_is_dated(company: Company, front: Front, stored: Stored) -> None:
@@ -755,6 +757,43 @@ def test_a_merge_tells_which_conversation_goes_on(company: Company, front: Front
     merged = stored.records[Event, "cnv_2:merged"]
     assert merged == Event("cnv_2:merged", "cnv_2", ms(T + 60), "merged", "cnv_1", None, "tea_noor")
     assert "/conversations/cnv_2" not in company.asked
+
+
+def test_a_merge_is_told_though_the_conversation_that_goes_on_was_read_after_it(
+    company: Company, front: Front, stored: Stored
+) -> None:
+    """During the first walk: the one that goes on is on the second page and knows of the merge already."""
+    many(company, 130)
+
+    def merge() -> None:
+        company.during = None
+        del company.chats["cnv_129"]
+        to = ("deleted_conversation_ids", ["cnv_129"])
+        before = company.chats["cnv_1"]["updated_at"]
+        company.happen("conversations_merged", T + 20_000, "cnv_1", by("noor"), to)
+        company.chats["cnv_1"]["updated_at"] = before
+
+    company.during = lambda: setattr(company, "during", merge)
+    stored.pull(front)
+    assert (Conversation, "cnv_1") in stored.records
+    assert stored.records[Event, "cnv_129:merged"].value == "cnv_1"
+
+
+def test_who_resolved_it_is_kept_in_the_store(company: Company, front: Front, tmp_path: Path) -> None:
+    """The end of the history is older in the store than the event that told who did it."""
+    chat = company.chat(status="assigned", assignee=teammate("robin"))
+    config = Config(Path("deskpulse.toml"), tmp_path / "d.sqlite")
+    with Store.open(tmp_path / "d.sqlite", demo=False) as store:
+        source = store.source("front", "front")
+        for status in ("assigned", "archived"):
+            if status == "archived":
+                chat["status"] = status
+                company.happen("archive", T + 600, source=by("noor"))
+            for page in front.pull("conversations", store.cursor(source, "conversations"), lambda *_: False):
+                store.save(source, "conversations", [page], seen_at=ms(T), history=Front.history, rereads=True)
+        facts.refresh(store.conn, config)
+        sql = "SELECT a.vendor_id, f.first_done_at FROM fact_conversations f JOIN agents a ON a.id = f.solver_id"
+        assert [tuple(row) for row in store.conn.execute(sql)] == [("tea_noor", ms(T + 600))]
 
 
 def test_merged_conversations_may_be_told_as_objects(company: Company, front: Front, stored: Stored) -> None:
