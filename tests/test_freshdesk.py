@@ -780,6 +780,14 @@ def test_our_own_note_is_known_as_ours_and_a_customers_word_is_not(desk: Desk, a
     assert not spoken(desk, adapter, body_text=text, incoming=True, user_id=5).own
 
 
+def test_a_deleted_note_is_left_as_it_was_and_a_deleted_reply_loses_its_words(desk: Desk, adapter: Freshdesk) -> None:
+    """Without its words, a note of ours would not be known as ours."""
+    desk.ticket()
+    desk.say(private=True, source=2, deleted=True, body_text="")
+    desk.say(deleted=True)
+    assert [(one.id, one.length) for one in pulled(adapter, Message)] == [("18:description", 12), ("18001", 0)]
+
+
 def test_a_long_ticket_is_read_to_its_end(desk: Desk, adapter: Freshdesk) -> None:
     desk.ticket()
     for n in range(250):
@@ -842,6 +850,8 @@ def at(minutes: int) -> str:
         ),
         # Reopened, with its first resolving still told.
         (2, {"resolved_at": at(30), "reopened_at": at(40)}, [(30, "done", False), (40, "open", False)]),
+        # Stamps that disagree with the status: the status is right.
+        (3, {"resolved_at": at(50), "status_updated_at": at(40)}, [(50, "done", False), (50, "pending", False)]),
         # Without any stats: what it is, since it last changed.
         (4, {}, [(60, "done", True)]),
         (4, None, [(60, "done", True)]),
