@@ -429,6 +429,19 @@ def test_what_counts_as_absent_is_the_callers_to_say() -> None:
             http.find("/404", absent=(403, 410))
         with pytest.raises(AuthFailed):
             http.find("/403")
+        assert [*http.each(["/403", "/404"], (403, 404))] == [None, None]
+        with pytest.raises(AuthFailed):
+            list(http.each(["/403", "/404"]))
+
+
+@respx.mock
+def test_what_is_gone_can_be_told_from_what_is_only_out_of_sight() -> None:
+    for status in (200, 403, 404):
+        respx.get(f"{HOST}/{status}").respond(status)
+    with client() as http:
+        assert [http.status(f"/{status}", (403, 404)) for status in (200, 403, 404)] == [200, 403, 404]
+        with pytest.raises(AuthFailed):
+            http.status("/403", (404,))
 
 
 @respx.mock
