@@ -3,12 +3,12 @@
 API: REST v1, as versions 3 to 7 speak it. Used, yet not described: ticket_history. The ticket search is asked by a
      condition, which Zammad answers from its database: without Elasticsearch, its delay and its end at 10,000 rows.
 Auth: `Authorization: Token token=` with an access token of a user of its own. Least permission: ticket.agent, and
-     for that user read access to every group (change access to write back). admin.calendar and admin.sla for opening
-     hours, admin.group for groups without tickets.
+     for that user read access to every group (change access to write back). admin.calendar, admin.sla and admin.group
+     for opening hours.
 Limits: 100 tickets a search, three requests per changed ticket (articles, history, tags). No limit is documented and
      servers are small: 5 requests a second, 2 at once, unless told otherwise.
 Gaps: ratings (Zammad has none), campaigns, surveys, contacts who never wrote, languages, bots (name their seats in
-     `bots`). A script that uses an agent's token looks like that agent. An imported ticket looks like any other and has
+     `bots`); without Elasticsearch, agents who never had to do with a ticket. A script that uses an agent's token looks like that agent. An imported ticket looks like any other and has
      no history before the import: its last closing is known, a reopening is not. A call that an agent entered counts
      as answered when it was entered. An e-mail that is marked internal counts as a note, though it was sent; one to a
      third party counts as a reply. When a tag was added where the history does not say; that a ticket is no spam any
@@ -451,7 +451,7 @@ class Zammad:
         yield Finding("zone", True, "times say their zone (UTC)")
         if newest:
             yield from self._of(newest[0])
-        hours = [self._all(name) for name in ("calendars", "slas")]
+        hours = [self._all(name) for name in ("groups", "calendars", "slas")]
         yield _readable("opening hours", None not in hours, *NO_HOURS)
         yield _breadth(self._all("roles"))
         yield NO_RATINGS
@@ -541,7 +541,7 @@ NO_HISTORY = (
 )
 NO_HOURS = (
     "not readable: business times need your own",
-    f"give the token admin.calendar and admin.sla ({TOKEN}), or write the hours into [calendar]",
+    f"give the token admin.calendar, admin.sla and admin.group ({TOKEN}), or write the hours into [calendar]",
 )
 NO_RATINGS = Finding(
     "ratings",
