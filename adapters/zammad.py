@@ -8,13 +8,13 @@ Auth: `Authorization: Token token=` with an access token of a user of its own. L
 Limits: 100 tickets a search, three requests per changed ticket (articles, history, tags). No limit is documented and
      servers are small: 5 requests a second, 2 at once, unless told otherwise.
 Gaps: ratings (Zammad has none), campaigns, surveys, contacts who never wrote, languages, bots (name their seats in
-     `bots`); without Elasticsearch, agents who never had to do with a ticket. A script that uses an agent's token looks like that agent. An imported ticket looks like any other and has
-     no history before the import: its last closing is known, a reopening is not. A call that an agent entered counts
-     as answered when it was entered. An e-mail that is marked internal counts as a note, though it was sent; one to a
-     third party counts as a reply. When a tag was added where the history does not say; that a ticket is no spam any
-     more. Where a merged ticket went, before version 3.1. Opening hours that depend on anything but the group. A ticket
-     that moves to a group out of the token's sight stays as it was last seen. A note can be deleted in its first ten
-     minutes only.
+     `bots`); without Elasticsearch, agents who never had to do with a ticket. A script that uses an agent's token
+     looks like that agent. An imported ticket looks like any other and has no history before the import: its last
+     closing is known, a reopening is not. A call that an agent entered counts as answered when it was entered. An
+     e-mail that is marked internal counts as a note, though it was sent; one to a third party counts as a reply. When a
+     tag was added where the history does not say; that a ticket is no spam any more. Where a merged ticket went, before
+     version 3.1. Opening hours that depend on anything but the group. A ticket that moves to a group out of the token's
+     sight stays as it was last seen. A note can be deleted in its first ten minutes only.
 """
 
 from __future__ import annotations
