@@ -91,7 +91,7 @@ DAY = 24 * 3600_000
 ANSWER_CHANGES, WINDOW = 30 * DAY, 365 * DAY
 FOUNDED = from_iso("2011-01-01T00:00:00Z")
 """Help Scout has no older ratings."""
-MARKS, REREAD_AT_ONCE, MOST_THREADS = 100, 25, 100
+ROWS_A_PAGE, MARKS, REREAD_AT_ONCE, MOST_THREADS = 25, 100, 25, 100
 APPS = "Your profile → My apps → Create app"
 Items = list[Any]
 Query = dict[str, str | int | Sequence[str]]
@@ -263,6 +263,7 @@ class _Sheet(NamedTuple):
     items: Items
     more: bool
     total: int | None
+    size: int
     served: Instant | None
 
     @property
@@ -341,46 +342,39 @@ class HelpScout:
         yield Page([] if mark == cursor.get("mark") else records, {"mark": mark}, bad)
 
     def _conversations(self, cursor: Cursor, seen: Seen) -> Iterator[Page]:
-        """What was modified since, the longest unmodified first. Rows do not say when, so the next walk begins at the
-        service's own time at the beginning of this one, minus an overlap, and knows the last rows by their marks."""
-        since, page, edge = cursor.get("since"), cursor.get("page", 1), cursor.get("edge", [])
-        top, known = cursor.get("top"), cursor.get("known", {})
-        while True:
-            sheet, missed = self._rows_from(since, page, edge)
-            top = sheet.served if page == 1 else top
-            marks = {str(_inside(row, "id")): (_mark(row), row) for row in (*missed, *sheet.items)}
-            changed = [row for name, (mark, row) in marks.items() if known.get(name) != mark]
-            records, rejects = self._understood(changed, seen)
-            known = {name: mark for name, mark in known.items() if name not in marks}
-            known |= {} if rejects else {name: mark for name, (mark, _) in marks.items()}
-            known = dict([*known.items()][-MARKS:])
-            page, edge = page + 1, sheet.ids
-            going_on = {"since": since, "page": page, "edge": edge, "top": top, "known": known}
-            done = {"since": top - OVERLAP if top else since, "known": known}
-            yield Page(records, going_on if sheet.more else done, rejects, sheet.total)
-            if not sheet.more:
-                return
-
-    def _rows_from(self, since: Instant | None, page: int, edge: Items) -> tuple[_Sheet, Items]:
-        """A page, and what slipped from it onto the pages before: a row behind us that is modified goes to the end, and
-        pulls all that follow it up. So we look back until we see what we read last (``edge``)."""
+        """What was modified since, the latest first: what is modified while we walk goes to the front and pushes the
+        others further down, so that a walk repeats rows and skips none. (In the other direction it would go behind us
+        and pull them up.) Rows do not say when they were modified, so the next walk begins at the service's own time at
+        the beginning of this one, minus an overlap, whose rows are known by their marks."""
+        since, page, total = cursor.get("since"), cursor.get("page", 1), cursor.get("total")
+        known, marks = cursor.get("known", {}), cursor.get("marks", {})
         sheet = self._sheet(since, page)
-        if edge and sheet.ids == edge:
+        top = cursor.get("top", sheet.served)
+        while True:
+            fresh = {str(_inside(row, "id")): (_mark(row), row) for row in sheet.items}
+            changed = [row for name, (mark, row) in fresh.items() if known.get(name) != mark]
+            records, rejects = self._understood(changed, seen)
+            here = {} if rejects else {name: mark for name, (mark, _) in fresh.items()}
+            marks = dict([*(here | marks if page == 1 else marks | here).items()][:MARKS])
+            following, total = _following(sheet, page, total), sheet.total
+            walking = {"since": since, "page": following, "top": top, "total": total, "known": known, "marks": marks}
+            done = {"since": top - OVERLAP if top else since, "known": marks}
+            yield Page(records, walking if following else done, rejects, total)
+            if not following:
+                return
+            page, sheet = following, self._after(sheet, since, following)
+
+    def _after(self, before: _Sheet, since: Instant | None, page: int) -> _Sheet:
+        sheet = self._sheet(since, page)
+        if sheet.items and sheet.ids == before.ids:
             raise BadPayload("Help Scout gave the same page twice, so its list has no end: what came before was kept")
-        known, missed, met = set(edge), list[Any](), not edge or not set(edge).isdisjoint(sheet.ids)
-        while not met and page > 1:
-            page -= 1
-            back = self._sheet(since, page)
-            met = not known.isdisjoint(back.ids)
-            missed = [row for row in back.items if _inside(row, "id") not in known] + missed
-        return sheet, missed
+        return sheet
 
     def _sheet(self, since: Instant | None, page: int) -> _Sheet:
         # Unsaid, the status is "active": closed conversations would not be there.
-        query: Query = {"status": "all", "sortField": "modifiedAt", "sortOrder": "asc", "page": page}
-        return _sheet(
-            self.http.get(ROWS, query | ({"modifiedSince": _second(since)} if since else {})), "conversations"
-        )
+        query: Query = {"status": "all", "sortField": "modifiedAt", "sortOrder": "desc", "page": page}
+        modified: Query = {"modifiedSince": _second(since)} if since else {}
+        return _sheet(self.http.get(ROWS, query | modified), "conversations")
 
     def _understood(self, items: Items, seen: Seen) -> tuple[list[Record], tuple[Reject, ...]]:
         """Conversations with their threads. One whose version is stored already costs no call; a draft is not yet one;
@@ -585,7 +579,7 @@ class HelpScout:
         yield _budget(answer.headers, self.per_second)
         boxes = ", ".join(f"{box.label} ({box.id})" for box in self._boxes[0])
         yield Finding("inboxes", bool(boxes), boxes or "none", "" if boxes else "Manage → Inboxes → New inbox")
-        newest = _sheet(self.http.get(ROWS, {"status": "all", "sortField": "modifiedAt", "page": 1}), "conversations")
+        newest = self._sheet(None, 1)
         active = _sheet(self.http.get(ROWS, {"status": "active", "page": 1}), "conversations")
         yield _closed(newest.total, active.total)
         yield _versions(newest.items)
@@ -618,15 +612,25 @@ def _sheet(answer: Answer, key: str) -> _Sheet:
     items = _inside(embedded, key) if embedded is not None else []
     if not isinstance(items, list) or not (embedded is not None or isinstance(page, dict)):
         raise BadPayload(f"Help Scout's answer has no list of {key}: nothing of it was kept")
-    number, last, total = (_inside(page, name) for name in ("number", "totalPages", "totalElements"))
+    number, last, total, size = (_inside(page, n) for n in ("number", "totalPages", "totalElements", "size"))
     over = isinstance(number, int) and isinstance(last, int) and number >= last
     more = bool(items) and bool(_inside(told, "_links", "next")) and not over
-    return _Sheet(items, more, total if isinstance(total, int) else None, _served(answer))
+    total, size = (value if isinstance(value, int) and value > 0 else None for value in (total, size))
+    return _Sheet(items, more, total, size or ROWS_A_PAGE, _served(answer))
 
 
 def _served(answer: Answer) -> Instant | None:
     found = rows(_Served, [{"date": answer.headers.get("date", "")}], "time")[0]
     return found[0].date if found else None
+
+
+def _following(sheet: _Sheet, page: int, total: int | None) -> int | None:
+    """The page to read next. A row that vanishes pulls the others up, which shows in a total that shrinks: then as many
+    rows are read again. New and modified rows only push down, so otherwise nothing was skipped."""
+    gone = (total or 0) - (sheet.total or 0)
+    if gone > 0 and page > 1:
+        return max(1, page + -gone // sheet.size)
+    return page + 1 if sheet.more else None
 
 
 def _threads_of(conversation: Any, page: int, version: str) -> str:
