@@ -341,7 +341,11 @@ class _Told(NamedTuple):
 class ZendeskSettings(AdapterSettings):
     url: str = Field(description="where you open Zendesk, like https://acme.zendesk.com (acme alone will do)")
     token: SecretStr = Field(description="an administrator's API token, or an OAuth access token")
-    email: str | None = Field(None, description="the administrator's address; leave it out with an OAuth token")
+    email: str | None = Field(
+        None,
+        description="the administrator's address; leave it out with an OAuth token",
+        json_schema_extra={"ask": True},
+    )
     requests_per_second: float = Field(
         round(TEAM_PLAN * OUR_SHARE, 2), gt=0, description="how many requests we allow ourselves"
     )

@@ -62,11 +62,16 @@ def kept(section: ServiceConfig, config: Config, keep: Keep) -> ServiceConfig:
 
 
 def _first(model: type[BaseModel]) -> list[str]:
-    """What is required; where no secret is, the secrets too: there are several ways in, and each has its own."""
-    required = [name for name, field in model.model_fields.items() if field.is_required()]
+    """What is required or marked ``ask``; where no secret is required, the secrets too: there are several ways in, and
+    each has its own."""
+    required = [name for name, field in model.model_fields.items() if field.is_required() or _marked(field)]
     if any(is_secret(model.model_fields[name]) for name in required):
         return required
     return required + [name for name, field in model.model_fields.items() if is_secret(field) and name not in required]
+
+
+def _marked(field: FieldInfo) -> bool:
+    return isinstance(field.json_schema_extra, dict) and bool(field.json_schema_extra.get("ask"))
 
 
 def _rest(model: type[BaseModel], given: Mapping[str, Any]) -> list[str]:

@@ -22,7 +22,10 @@ Params = Mapping[str, str | int | Sequence[str]]
 
 
 class AdapterSettings(BaseModel):
-    """Parent of every adapter's ``Settings``: unknown keys are errors; secrets are ``SecretStr``."""
+    """Parent of every adapter's ``Settings``: unknown keys are errors; secrets are ``SecretStr``.
+
+    ``deskpulse connect`` asks for what is required, and for an optional field with json_schema_extra={"ask": True}.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -10,12 +10,18 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from vendors.intercom import Intercom
+from vendors.trengo import Trengo
+from vendors.zendesk import Zendesk
 
+from connector import registry
 from connector.config import ServiceConfig, load
 from connector.connecting import write_section
-from connector.sandbox import Sandbox
+from connector.sandbox import Sandbox, World
+from connector.sandbox.generate import generate
 
 DESKPULSE = Path(sys.executable).with_name("deskpulse")
 
@@ -37,10 +43,11 @@ enabled = false
 class Terminal:
     """A command on a terminal of its own; what it shows is kept, and answers are typed when it asks for them."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, **variables: str) -> None:
         self.mine, theirs = pty.openpty()
         # No keyring of the machine that runs the tests is to be written to.
         environment = {**os.environ, "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring", "NO_COLOR": "1"}
+        environment |= variables
         self.process = subprocess.Popen(
             [DESKPULSE, *arguments], cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs,
             start_new_session=True,
@@ -95,6 +102,28 @@ def test_an_inbox_is_connected_and_the_config_keeps_its_comments(folder: Path) -
     assert secret.read_text("utf-8") == sandbox.token
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     assert "inbox" in terminal.shown
+
+
+@pytest.mark.parametrize("kind", [Trengo, Zendesk, Intercom])
+def test_each_played_vendor_is_connected_and_then_synced(kind: Any, folder: Path) -> None:
+    world = generate(1)
+    few = World(world.zone, {"conversation": world.conversations[:5], "team": world.teams, "agent": world.agents})
+    with kind(few) as vendor:
+        model = registry.adapter_class(kind.name).Settings
+        told = {key: str(value) for key, value in vendor.settings().items()}
+        asked = [name for name, field in model.model_fields.items() if field.is_required() or field.json_schema_extra]
+        # What is not asked for is found out, or stands in the environment: where the played vendor is.
+        elsewhere = {f"{kind.name}_{key}".upper(): value for key, value in told.items() if key not in asked}
+        terminal = Terminal(folder, "connect", kind.name, **elsewhere)
+        for field in asked:
+            terminal.answer(f"{field} (", told[field])
+        assert terminal.end() == 0, terminal.shown
+        (secret,) = (folder / "secrets").iterdir()
+        assert secret.read_text("utf-8") not in terminal.shown + (folder / "deskpulse.toml").read_text("utf-8")
+        command = [DESKPULSE, "sync", kind.name]
+        done = subprocess.run(command, cwd=folder, env={**os.environ, **elsewhere}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert f"{kind.name}: read" in done.stdout
 
 
 def test_a_refused_token_adds_nothing(folder: Path) -> None:

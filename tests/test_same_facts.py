@@ -55,7 +55,15 @@ DIFFER: dict[str, list[tuple[str, str, str]]] = {
         ),
         ("status", "pending", "there is no such status: a bot's ticket is open"),
     ],
-    "zendesk": [],
+    "zendesk": [
+        ("handoff_.*", "hand-off by a bot", "no hand-off is told"),
+        ("solver_id", "who solved", "what a bot or an automation closes is credited to nobody"),
+        (
+            "direction|first_response_.*|first_any_.*|first_responder_id|first_contact_resolution",
+            "campaigns, and first responses in them",
+            "they look like automations, so the ticket is the customer's once one answers",
+        ),
+    ],
     "intercom": [
         ("inbox_id", "inbox", "there are none: the workspace is one"),
         ("language", "language", "it is not told with a conversation"),
