@@ -319,15 +319,18 @@ class Hubspot:
         yield Page([] if mark == cursor.get("mark") else records, {"mark": mark}, bad + bad_channels + bad_owners)
 
     def _conversations(self, cursor: Cursor, seen: Seen) -> Iterator[Page]:
-        """Oldest message first, so the cursor moves with every page; a thread that gets one meanwhile comes again."""
-        top = cursor.get("since") or EARLIEST
+        """Oldest message first, so the cursor moves with every page, and a thread that gets one meanwhile comes again.
+        Listed in another order, it moves once, at the end."""
+        top, last, ordered = cursor.get("since") or EARLIEST, 0, True
         start = to_iso(max(top - OVERLAP, EARLIEST))
         query: Params = {"sort": "latestMessageTimestamp", "latestMessageTimestampAfter": start}
         for items in self._pages(THREADS, {**query, "limit": PAGE, "association": "TICKET"}):
             found, rejects = rows(_Thread, items, "conversation")
-            top = max([top, *(thread.active for thread in found)])
+            times = [last, *(thread.latest_message_timestamp or 0 for thread in found)]
+            ordered, last, top = ordered and times == sorted(times), times[-1], max([top, *times])
             records, bad = self._read([thread for thread in found if not seen(thread.id, thread.version)])
-            yield Page(records, {"since": top}, rejects + bad)
+            yield Page(records, {"since": top} if ordered else None, rejects + bad)
+        yield Page([], {"since": top})
 
     def _ticket_changes(self, cursor: Cursor) -> Iterator[Page]:
         """A closing, an owner, a tag moves no thread in its list, but its ticket: the first thread of each ticket that
@@ -863,12 +866,14 @@ class _Story:
     def __init__(self, thread: _Thread, ticket: _Object | None, stages: dict[str, Status]) -> None:
         self.thread, self.ticket = thread, ticket
         self.now: Status = "open"
-        self.at: Instant = 0
+        self.at = thread.created_at
         self.events: list[Event] = []
         self.status: Status = STATES.get(thread.status, "open")
         if ticket and (stage := ticket.properties.get(STAGE)) in stages:
             self.status = stages[stage or ""]
-            for was in sorted((ticket.properties_with_history or {}).get(STAGE, []), key=lambda one: one.timestamp):
+            history = (ticket.properties_with_history or {}).get(STAGE, [])
+            # A ticket may be older than this thread of it: what it went through before is not the thread's.
+            for was in sorted((one for one in history if one.timestamp >= self.at), key=lambda one: one.timestamp):
                 self._move(stages.get(was.value or "", "open"), was.timestamp, f"stage:{was.timestamp}")
         else:
             self.ticket = None
