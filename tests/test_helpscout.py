@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from contract_case import StandingClock, Walk
+from fake_service import contents, deploy, patched
 from pydantic import ValidationError
 
 import adapters.helpscout as module
@@ -32,6 +34,8 @@ from connector.models import (
     Team,
     from_iso,
 )
+from connector.pull import sync
+from connector.store import connect as open_store
 
 Row = dict[str, Any]
 HOST = "https://api.helpscout.net"
@@ -368,6 +372,7 @@ def test_a_last_page_that_is_full_is_the_last_one(desk: Desk, scout: HelpScout) 
 
     desk._ok = endless  # type: ignore[method-assign]  # a vendor's fault
     assert len(pulled(scout, Conversation)) == 25
+    assert len([path for path in desk.asked if path.startswith("/v2/conversations?")]) == 1
 
 
 def once(desk: Desk, page: int, act: Callable[[], None]) -> None:
@@ -1055,6 +1060,31 @@ def test_no_call_of_it_can_answer_a_customer() -> None:
         ("POST", "{ROWS}/{conversation}/notes"),
     ]
     assert "/reply" not in source
+
+
+# --- into the store --------------------------------------------------------------------------------------------------
+
+
+def test_a_second_sync_finds_nothing_new_and_the_second_look_finds_merges(
+    desk: Desk, connect: Callable[..., HelpScout], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.many(60)
+    thread = desk.say("message", "10:30:00", chat=1060, status="closed", rating={"rating": "great"})
+    desk.rate("great", thread["id"], id=1060)
+    made = deploy(tmp_path, patched(monkeypatch), helpscout=connect())
+    first, second = (sync(made.config, [], made.clock)[0] for _ in range(2))
+    assert (first.error, second.error) == (None, None)
+    assert first.counts.new > 180
+    assert (second.counts.new, second.counts.changed, second.counts.rejected) == (0, 0, 0)
+    for number in range(1001, 1061):
+        desk.merged[number] = 1060 if number != 1060 else 0
+    del desk.merged[1060]
+    sync(made.config, [], made.clock)
+    with closing(open_store(made.config.database)) as conn:
+        told = contents(conn)["events"]
+    merged = [row for row in told if row[3] == "merged"]
+    assert len(merged) in (HelpScout.reread_limit - 1, HelpScout.reread_limit)  # 1060 may be among them
+    assert {row[4] for row in merged} == {"1060"}
 
 
 # --- doctor ----------------------------------------------------------------------------------------------------------
