@@ -5,7 +5,7 @@ Auth: an app's id and secret, exchanged for a token of two days (OAuth 2, client
      may do what the user who made it may, so make it as an administrator, best as a user of its own.
 Limits: by plan and account, 200 requests a minute at the least; a write counts as two. A third of that unless told
      otherwise. 25 conversations a page, up to 100 threads a conversation, each conversation's threads in a call apart.
-     A row seldom tells when it was modified: what changed in the last ten minutes of a walk is known by a mark instead.
+     A row seldom tells when it was modified: what the walk before had from its last ten minutes is known by a mark.
 Gaps: who was asked for a rating, so no csat_response_rate and no csat_asked_rate; where the plan has no reports, when a
      rating was given (the rated reply's time stands for it). Opening hours, contacts who never wrote, a customer's
      language. When a snooze began, and when a conversation was merged or deleted unless its threads tell; that a
