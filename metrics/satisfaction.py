@@ -8,6 +8,11 @@ LAST_SOLVE = (
     "NOT EXISTS (SELECT 1 FROM fact_episodes e WHERE e.conversation_id = f.conversation_id"
     " AND e.seq > f.seq AND e.resolved_at < :end)"
 )
+TELLS_OFFERS = (
+    "c.source_id IN (SELECT w.source_id FROM fact_surveys s JOIN fact_conversations w USING (conversation_id)"
+    " WHERE s.offered_at IS NOT NULL)"
+)
+"""A source that never tells of an offer may have asked everybody: its share is not 0, it is unknown."""
 
 METRICS = (
     Metric(
@@ -58,11 +63,12 @@ METRICS = (
         key="csat_asked_rate",
         title=Words("Customers asked", "Taux de proposition d'enquête"),
         meaning=Words(
-            "Of the conversations resolved in the period, those in which a survey was offered at any time.",
+            "Of the conversations resolved in the period, those in which a survey was offered at any time. Left out: "
+            "sources that never tell of an offer.",
             "Parmi les conversations résolues dans la période, celles où une enquête a été proposée à un moment "
-            "quelconque.",
+            "quelconque. Exclues : les sources qui n'annoncent aucune proposition.",
         ),
-        unit="percent", counts="conversation", rows=SOLVED, aggregate="share", where=LAST_SOLVE,
+        unit="percent", counts="conversation", rows=SOLVED, aggregate="share", where=f"{LAST_SOLVE} AND {TELLS_OFFERS}",
         positive="EXISTS (SELECT 1 FROM fact_surveys s WHERE s.conversation_id = f.conversation_id"
         " AND s.offered_at IS NOT NULL)",
     ),

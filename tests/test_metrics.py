@@ -183,6 +183,16 @@ def test_surveys_are_a_cohort_by_their_offer(desk: Desk) -> None:
     assert (found.value, found.n, found.exclusions["not_offered"]) == (50, 2, 1)
 
 
+def test_how_many_were_asked_is_unknown_where_the_source_never_tells(desk: Desk) -> None:
+    first, second = desk.conversation("2026-11-01T09:00:00Z"), desk.conversation("2026-11-01T09:00:00Z")
+    for one in (first, second):
+        desk.episode(one, 1, "2026-11-01T09:00:00Z", "2026-11-02T09:00:00Z")
+    desk.survey(first, rated="2026-11-02T10:00:00Z")
+    assert (desk.value("csat_asked_rate").value, desk.value("csat_asked_rate").n) == (None, 0)
+    desk.survey(first, offered="2026-11-02T09:00:00Z")
+    assert (desk.value("csat_asked_rate").value, desk.value("csat_asked_rate").n) == (50, 2)
+
+
 def test_a_conversation_solved_twice_is_one_resolved_and_two_resolutions(desk: Desk) -> None:
     ann, bob = desk.named("agents", "Ann", "Bob")
     one = desk.conversation("2026-11-01T09:00:00Z")
