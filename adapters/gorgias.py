@@ -191,8 +191,12 @@ class _Said(BaseModel):
         return self.stripped_text or self.body_text or ""
 
     @property
+    def words(self) -> str:
+        return " ".join((self.body_text or self.stripped_text or "").split())
+
+    @property
     def own(self) -> bool:
-        return self.note and _words(self.body_text or "").startswith(OWN_NOTE_MARK)
+        return self.note and self.words.startswith(OWN_NOTE_MARK)
 
     @property
     def pending(self) -> bool:
@@ -504,7 +508,7 @@ class Gorgias:
         return str(number)
 
     def find_note(self, conversation: str, text: str) -> str | None:
-        same = [one.id for one in self._said(conversation) if one.own and _words(one.body_text or "") == _words(text)]
+        same = [one.id for one in self._said(conversation) if one.own and one.words == " ".join(text.split())]
         return str(max(same)) if same else None
 
     def remove_note(self, conversation: str, note: str) -> None:
@@ -605,10 +609,6 @@ def _is_of(event: _Happened, ticket: _Ticket) -> bool:
 
 
 # --- from their words to ours ----------------------------------------------------------------------------------------
-
-
-def _words(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _channel(word: str) -> Channel:
@@ -811,14 +811,15 @@ def _budget(told: str, per_second: float) -> Finding:
 
 
 def _history(answer: Answer | None) -> Finding:
-    lost = "reopens, reopen_rate and transfers are absent; resolution_time knows the last closing only"
+    lost = "reopens and transfers are not counted, resolution_time knows the last closing only"
     if answer is None:
-        return Finding("history", None, f"the key may not read events: {lost}", f"use an admin's key: {KEY}")
+        detail = f"the key may not read events: {lost}; reopen_rate counts from the first sync on"
+        return Finding("history", None, detail, f"use an admin's key: {KEY}")
     found = rows(_Happened, _sheet(answer).items, "event")[0]
     if not found:
         return Finding("history", None, f"there are no events of tickets: {lost}")
     day = str(_inside(_sheet(answer).items[0], "created_datetime"))[:10]
-    return Finding("history", True, f"events since {day}; of what happened before: {lost}")
+    return Finding("history", True, f"events since {day}; of what happened before, {lost}")
 
 
 def _surveys(answer: Answer | None) -> Finding:

@@ -6,19 +6,23 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import respx
 from contract_case import StandingClock, Walk
 from pydantic import ValidationError
 
-import adapters.gorgias as module
 from adapters.gorgias import Gorgias, GorgiasSettings
+from connector.config import Config, ServiceConfig
 from connector.contract import Finding, Notes, Probes, Pulls, Rereads, Tags
 from connector.errors import AuthFailed, BadPayload, Rejected, Transient
 from connector.http import HttpClient
 from connector.models import Agent, Channel, Conversation, Event, Inbox, Message, Page, Rating, Schedule, Team, from_iso
+from connector.pull import sync
+from connector.store.write import Store
 
 Row = dict[str, Any]
 ADA: Row = {"id": 501, "name": "Ada Verhoef", "email": None}
@@ -26,6 +30,7 @@ ROBIN: Row = {"id": 17, "name": "Robin Jansen", "email": "robin@desk.example", "
 US: Row = {"id": 18, "name": "Deskpulse", "email": "Deskpulse@desk.example", "role": {"name": "admin"}}
 HELPER: Row = {"id": 2, "name": "Helper", "email": None, "role": {"name": "bot"}}
 GIVEN: Row = {"url": "https://desk.gorgias.com", "email": "deskpulse@desk.example", "api_key": "canary-key"}
+GIVEN_HERE: Row = GIVEN | {"allow_clear_secrets": True}
 HOURS: Row = {"timezone": "Europe/Madrid", "business_hours": {"days": "1,5", "from_time": "09:00", "to_time": "17:30"}}
 
 
@@ -748,5 +753,41 @@ def test_doctor_sees_a_sort_that_is_taken_and_not_heeded(desk: Desk, gorgias: Go
     assert findings(gorgias)["changes"].ok is None
 
 
-def test_a_page_is_as_long_as_gorgias_allows() -> None:
-    assert module.LIMIT == 100
+# --- into the store --------------------------------------------------------------------------------------------------
+
+
+def test_it_is_stored_once_and_its_facts_are_right(desk: Desk, tmp_path: Path) -> None:
+    desk.ticket(clock="12:00:00", status="closed", closed_datetime=day("12:00:00"), assignee_user=ROBIN)
+    desk.say("10:00:00")
+    desk.reply("10:00:02", via="rule", sender=HELPER)
+    desk.reply("10:03:00", channel="internal-note", public=False)
+    desk.reply("10:04:00", failed_datetime=day("10:04:01"))
+    desk.reply("10:07:00")
+    desk.happen("ticket-assigned", "10:01:00", assignee_user_id=17)
+    desk.happen("ticket-closed", "10:30:00")
+    desk.happen("ticket-reopened", "11:00:00")
+    desk.happen("ticket-closed", "12:00:00")
+    desk.ticket(8, "12:01:00", spam=True)
+    desk.ticket(9, "12:02:00", trashed_datetime=day("12:02:00"))
+    desk.ticket(10, "12:03:00", from_agent=True)
+    desk.reply("12:03:00", 10, via="rule")
+    desk.survey(sent_datetime=day("11:00:05", 3), score=2, scored_datetime=day("12:00:00", 3))
+    config = Config(tmp_path / "c.toml", tmp_path / "d.db", services=(ServiceConfig("inbox", "gorgias", GIVEN_HERE),))
+    with respx.mock:
+        respx.route(host="desk.gorgias.com").mock(side_effect=desk)
+        [first] = sync(config, [], StandingClock())
+        [again] = sync(config, [], StandingClock())
+    assert (first.outcome, first.counts.rejected) == ("ok", 0)
+    assert (again.outcome, again.counts.new, again.counts.changed) == ("ok", 0, 0)
+    with Store.open(config.database, demo=False) as store:
+        sql = """SELECT v.vendor_id, excluded, first_response_s, full_resolution_s, resolutions, reopens
+            FROM fact_conversations f JOIN conversations v ON v.id = f.conversation_id ORDER BY v.id"""
+        found = [tuple(row) for row in store.conn.execute(sql)]
+        [verdict] = store.conn.execute("SELECT verdict FROM fact_ratings").fetchone()
+    assert found[:3] == [
+        ("7", None, 420, 7200, 2, 1),
+        ("8", "spam", None, None, 0, 0),
+        ("9", "deleted", None, None, 0, 0),
+    ]
+    assert found[3][2] is None
+    assert verdict == "negative"
