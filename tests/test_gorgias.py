@@ -315,6 +315,15 @@ def test_unchanged_tickets_cost_no_call_and_the_walk_ends_at_what_is_known(desk:
     assert (new, tickets_read(desk), lists_read(desk)) == (["3"], [3], 1)
 
 
+def test_a_change_that_shows_up_late_is_found_within_ten_minutes(desk: Desk, gorgias: Gorgias) -> None:
+    desk.page = 2
+    desk.many(20)
+    walk = Walk(gorgias)
+    walk.on()
+    desk.ticket(99, "10:15:30")
+    assert [one.id for page in walk.on() for one in page.records if isinstance(one, Conversation)] == ["99"]
+
+
 def test_a_broken_walk_goes_on_with_what_is_left(desk: Desk, clients: list[HttpClient]) -> None:
     desk.many(60)
     pages = connected(desk, clients).pull("conversations", None, lambda *_: False)
@@ -357,6 +366,7 @@ def test_cursors_that_always_expire_end_in_an_error_not_in_a_circle(desk: Desk, 
     desk.expires = 1000
     with pytest.raises(Transient, match="run it again"):
         list(gorgias.pull("conversations", None, lambda *_: False))
+    assert lists_read(desk) == 2 * 6
 
 
 @pytest.mark.parametrize("sorts", [None, False], ids=["refused", "taken and not heeded"])
@@ -364,11 +374,12 @@ def test_where_tickets_are_not_sorted_the_whole_list_is_walked(
     sorts: bool | None, desk: Desk, gorgias: Gorgias
 ) -> None:
     desk.many(250)
+    desk.tickets = {250: desk.tickets[250]} | desk.tickets  # the newest, then old ones
     desk.sorts = sorts
     walk = Walk(gorgias)
     walk.on()
     assert len(walk.records(Conversation)) == 250
-    desk.ticket(200, "23:00:00")  # on the second page, behind a page of old ones
+    desk.ticket(200, "23:00:00")  # on the third page, behind old ones
     assert [one.id for page in walk.on() for one in page.records if isinstance(one, Conversation)] == ["200"]
 
 
@@ -618,7 +629,8 @@ def test_an_answer_to_a_survey_of_last_month_is_found_among_newer_ones(desk: Des
     desk.ticket()
     old = desk.survey(1, created_datetime=day("11:00:00", 2), sent_datetime=day("12:00:00", 2))
     for n in range(150):
-        desk.survey(2 + n, created_datetime=day("11:00:00", 28), sent_datetime=day("12:00:00", 28))
+        date = 28 if n < 50 else 27
+        desk.survey(2 + n, created_datetime=day("11:00:00", date), sent_datetime=day("12:00:00", date))
     walk = Walk(gorgias)
     walk.on()
     assert len(walk.records(Rating)) == 151
