@@ -8,11 +8,12 @@ Limits: 100 threads, 100 messages, 200 tickets a request (50 with their history)
      by asking from the last row on; 100 requests in 10 s on small plans and 5 searches a second: a third of both.
 Gaps: opening hours, customers' languages, surveys that were not answered (so no response rate), survey scales (told by
      a setting), NPS and CES (not taken for CSAT). A thread has neither tags nor a time of change: messages are listed
-     by time, changes without one are seen on open threads, on those whose ticket changed (its first thread only) and on
-     deleted ones; two hand-overs between two syncs without a message, comment-only changes and moves between inboxes
-     may be missed until the next message. Threads without any message. A restored thread stays deleted. When a thread
-     was marked as spam, deleted or merged. A reply written by an app on a user's
-     seat is known only where HubSpot says that an app wrote it. Comments cannot be deleted.
+     by time; changes without one are seen on open threads, on those that were closed in the last two days, on the first
+     thread of a changed ticket and on deleted ones. Another owner or inbox of a closed thread may stay unseen until its
+     next message. Threads without any message. A restored thread stays deleted. When a thread was marked as spam,
+     deleted or merged. Moves between inboxes and teams, which show only as the present one. Broadcasts and imported
+     threads look like others. A reply that an app wrote on a user's seat is known only where HubSpot says so. Comments
+     cannot be deleted.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from functools import cached_property
 from html import escape
 from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
-from zlib import crc32
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 
@@ -147,11 +147,11 @@ class _Thread(_Wire):
         return max(self.created_at, self.latest_message_timestamp or 0)
 
     @property
-    def version(self) -> Instant:
-        """Threads have no time of change: its second is that of the latest message or closing, its milliseconds are a
-        mark of all that a list tells of the thread."""
-        told = (self.status, self.assigned_to, self.inbox_id, self.spam, self.ticket, self.active, self.closed_at)
-        return max(self.active, self.closed_at or 0) // 1000 * 1000 + crc32(repr(told).encode()) % 1000
+    def version(self) -> Instant | None:
+        """Threads have no time of change. A closed one changes by a message or another closing, both of which have a
+        time; of an open one nothing tells whether its owner or status was changed by hand, so it is always read."""
+        settled = self.status == "CLOSED" and not self.spam
+        return max(self.active, self.closed_at or 0) if settled else None
 
 
 class _Actor(_Wire):
@@ -370,9 +370,10 @@ class Hubspot:
         top, known = cursor.get("since") or EARLIEST, dict(cursor.get("known", {}))
         for found, bad in self._searched(SURVEYS, top - OVERLAP, fields):
             changed = [one for one in found if known.get(one.id) != one.modified]
-            known |= _marks(found)
             top = max([top, *(one.modified for one in found)])
             records, rejects = self._rated([one for one in changed if one.properties.get("hs_survey_type") == "CSAT"])
+            waiting = {one.id for one in rejects}  # an answer may be tied to its ticket a moment later
+            known |= _marks([one for one in found if one.id not in waiting])
             known = {key: at for key, at in known.items() if at >= top - OVERLAP}
             yield Page(records, {"since": top, "known": known}, bad + rejects)
 

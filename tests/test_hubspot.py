@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -32,6 +34,7 @@ from connector.models import (
     Team,
     from_iso,
 )
+from connector.store.write import Store
 
 Row = dict[str, Any]
 THREADS, CRM = "/conversations/v3/conversations/threads", "/crm/v3/objects"
@@ -362,13 +365,14 @@ def test_a_list_that_never_ends_is_noticed() -> None:
         pages(account, "removals")
 
 
-def test_pages_move_the_cursor_and_an_unchanged_thread_costs_no_call() -> None:
+def test_pages_move_the_cursor_and_an_unchanged_closed_thread_costs_no_call() -> None:
     account = Account()
     account.page_size = 2
     for n in range(5):
-        account.hold(thread(str(7000 + n), latest=n * MINUTE), asks(f"m{n}", n * MINUTE))
+        closed = {"status": "CLOSED", "closedAt": iso(n * MINUTE + 1)}
+        account.hold(thread(str(7000 + n), latest=n * MINUTE, **closed), asks(f"m{n}", n * MINUTE))
     found = pages(account, "conversations")
-    assert [page.cursor and page.cursor["since"] - MS for page in found] == [MINUTE, 3 * MINUTE, 4 * MINUTE, 4 * MINUTE]
+    assert [(page.cursor or {})["since"] - MS for page in found] == [MINUTE, 3 * MINUTE, 4 * MINUTE, 4 * MINUTE]
     known = {one.id: one.changed_at for page in found for one in page.records if isinstance(one, Conversation)}
     account.asked.clear()
     again = list(adapter(account).pull("conversations", found[-1].cursor, lambda one, at: known.get(one) == at))
@@ -385,22 +389,44 @@ def test_a_list_in_another_order_moves_the_cursor_at_its_end_only() -> None:
     assert [page.cursor for page in pages(account, "conversations")] == [None, {"since": MS + 9 * MINUTE}]
 
 
+CLOSED = {"status": "CLOSED", "closedAt": iso(9 * MINUTE)}
+
+
 @pytest.mark.parametrize(
-    "change", [{"status": "CLOSED"}, {"assignedTo": "A-1"}, {"inboxId": "56"}, {"spam": True}, {"closedAt": iso(1)}]
+    ("before", "change"),
+    [
+        ({}, CLOSED),
+        ({}, {"assignedTo": "A-1"}),
+        (CLOSED, {"status": "OPEN"}),
+        (CLOSED, {"status": "OPEN", "closedAt": None}),
+        (CLOSED, {"closedAt": iso(10 * MINUTE)}),
+        (CLOSED, {"spam": True}),
+    ],
 )
-def test_what_no_message_tells_still_changes_a_threads_version(change: Row) -> None:
+def test_what_no_message_tells_is_read_and_stored_all_the_same(tmp_path: Path, before: Row, change: Row) -> None:
+    """Also where the thread looks older than before: a version that goes back would not be stored."""
     account = Account()
-    account.hold(thread(), asks("m1", 0))
-    before = told(account, Conversation)[0].changed_at
-    account.threads["7001"] |= change
-    (page,) = adapter(account).reread(["7001"], lambda _, at: at == before)
-    assert [one.id for one in page.records if isinstance(one, Conversation)] == ["7001"]
-    assert told(account, Conversation)[0].changed_at // 1000 == before // 1000
+    account.hold(thread(**before), asks("m1", 0))
+    with Store.open(tmp_path / "x.db", demo=False) as store:
+        source = store.source("hubspot", "hubspot")
+
+        def look() -> list[Any]:
+            seen = partial(store.seen, source)
+            found = list(adapter(account).reread(["7001"], seen))
+            store.save(source, "reread", found, seen_at=MS + 60 * MINUTE, history=Hubspot.history)
+            return [one for page in found for one in page.records]
+
+        assert look()
+        account.threads["7001"] |= change
+        (row,) = [one for one in look() if isinstance(one, Conversation)]
+        stored = store.conn.execute("SELECT status, changed_at FROM conversations").fetchone()
+    assert tuple(stored) == (row.status, row.changed_at)
+    assert row.status == ("done" if account.threads["7001"]["status"] == "CLOSED" else "open")
 
 
 def test_reread_tells_what_is_gone_or_deleted_and_skips_the_unchanged() -> None:
     account = Account()
-    account.hold(thread(), asks("m1", 0))
+    account.hold(thread(**CLOSED), asks("m1", 0))
     account.hold(thread("7002", archived=True))
     (page,) = adapter(account).reread(["7001", "7002", "404"], lambda one, _: one == "7001")
     assert [(one.conversation, one.kind, one.at) for one in page.records if isinstance(one, Event)] == [
@@ -572,6 +598,9 @@ def test_a_csat_answer_comes_to_the_thread_of_its_ticket_with_its_scale() -> Non
     assert [one.id for one in page.rejects] == ["9004", "9005", "9006"]
     assert all(isinstance(one, Reject) and one.reason for one in page.rejects)
     assert pages(account, "ratings", page.cursor)[0].records == []
+    account.tied["9005"] = "77"  # a moment later
+    assert [one.id for one in told(account, Rating, "ratings", page.cursor)] == ["9005"]
+    account.tied["9005"] = "78"
     account.rows["feedback_submissions"][0] = answer("9001", 2 * MINUTE, "2")
     changed = told(account, Rating, "ratings", page.cursor)
     assert [one.answers for one in changed] == [((MS + 2 * MINUTE, 2.0),)]
