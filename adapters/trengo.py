@@ -215,6 +215,11 @@ class _Sheet(NamedTuple):
     def ids(self) -> Items:
         return [_inside(one, "id") for one in self.items]
 
+    @property
+    def marks(self) -> Items:
+        """[id, last change] of each row: one that was changed may have moved, and says nothing of where we are."""
+        return [[_inside(one, "id"), _inside(one, "updated_at")] for one in self.items]
+
 
 # --- the adapter -----------------------------------------------------------------------------------------------------
 
@@ -288,7 +293,7 @@ class Trengo:
         while True:
             sheet, missed = self._tickets_from(since, page, edge)
             records, rejects = self._understood([*missed, *sheet.items], seen)
-            page, edge = page + 1, sheet.ids
+            page, edge = page + 1, sheet.marks
             going_on = {"since": since, "top": top, "page": page, "edge": edge}
             yield Page(records, going_on if sheet.more else {"since": top or since}, rejects)
             if not sheet.more:
@@ -299,13 +304,13 @@ class Trengo:
         pulls all that follow it up. So we look back until we see what we read last (``edge``)."""
         query = self._query(since)
         sheet = self._sheet("tickets", query | {"page": page})
-        if edge and sheet.ids == edge:
+        if edge and sheet.marks == edge:
             raise BadPayload("Trengo gave the same page twice, so its list has no end: what came before it was kept")
-        known, missed, met = set(edge), list[Any](), not edge or not set(edge).isdisjoint(sheet.ids)
+        known, missed, met = {id_ for id_, _ in edge}, list[Any](), not edge or any(one in edge for one in sheet.marks)
         while not met and page > 1:
             page -= 1
             back = self._sheet("tickets", query | {"page": page})
-            met = not known.isdisjoint(back.ids)
+            met = any(one in edge for one in back.marks)
             missed = [one for one in back.items if _inside(one, "id") not in known] + missed
         return sheet, missed
 

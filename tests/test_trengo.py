@@ -522,6 +522,21 @@ def test_tickets_that_move_to_the_end_while_we_walk_make_us_skip_none(
     assert {latest[str(number)] for number in moved} == {at("11:00:00")}
 
 
+def test_a_ticket_that_moved_from_the_last_page_to_the_end_proves_nothing(desk: Desk, trengo: Trengo) -> None:
+    """7030 stood on the page before and stands on this one again: what slid between the two is still behind us."""
+    desk.many(60)
+
+    def stir(path: str) -> None:
+        if "7050/messages" in path:
+            for number in (7001, 7030):
+                desk.touch(number, "11:00:00", latest_message_at=day("11:00:00"))
+
+    desk.after = stir
+    walk = Walk(trengo)
+    walk.on()
+    assert {c.id for c in walk.records(Conversation)} == {str(7000 + n) for n in range(1, 61)}
+
+
 def test_tickets_that_are_merged_away_while_we_walk_make_us_skip_none(desk: Desk, trengo: Trengo) -> None:
     desk.many(80)
 
