@@ -24,7 +24,7 @@ from zoneinfo import available_timezones
 
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, field_validator
 
-from connector.contract import AdapterSettings, Answer, Finding, Http, Seen, Service, TagChange, rows
+from connector.contract import AdapterSettings, Answer, Finding, Http, Seen, Service, TagChange, as_written, rows
 from connector.errors import BadPayload, Rejected
 from connector.models import (
     EARLIEST,
@@ -456,16 +456,10 @@ class Chatwoot:
         return self._replace_tags(conversation, before, tuple(other for other in before if other != label))
 
     def _replace_tags(self, conversation: str, before: tuple[str, ...], wanted: tuple[str, ...]) -> TagChange:
-        """The service can only replace the whole list, on no condition; so what it made of it is read back.
-        A label that somebody adds meanwhile is not ours to call wrong."""
+        """The service can only replace the whole list, on no condition; so what it made of it is read back."""
         self.http.send("POST", f"{self._path(conversation)}/labels", {"labels": list(wanted)})
         after = self.tags(conversation)
-        if not set(wanted) <= set(after) or (set(before) - set(wanted)) & set(after):
-            raise Rejected(
-                f"conversation {conversation} has the labels {', '.join(after) or 'none'}, not "
-                f"{', '.join(wanted) or 'none'} as written: open it in Chatwoot and set them by hand"
-            )
-        return TagChange(before, after)
+        return as_written(f"conversation {conversation}", "Chatwoot", before, wanted, after)
 
     def _declare(self, label: str) -> None:
         """Chatwoot shows a conversation's label only once the account has it."""

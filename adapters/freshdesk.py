@@ -31,7 +31,7 @@ from zoneinfo import available_timezones
 
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, field_validator
 
-from connector.contract import AdapterSettings, Answer, Finding, Http, Seen, Service, TagChange, rows
+from connector.contract import AdapterSettings, Answer, Finding, Http, Seen, Service, TagChange, as_written, rows
 from connector.errors import BadPayload, Rejected
 from connector.models import (
     EARLIEST,
@@ -566,16 +566,10 @@ class Freshdesk:
         return TagChange(before, before) if kept == before else self._replace(conversation, before, kept)
 
     def _replace(self, conversation: str, before: tuple[str, ...], wanted: tuple[str, ...]) -> TagChange:
-        """Freshdesk can only replace all tags, on no condition; so what it made of them is read back. A tag that
-        somebody adds meanwhile is not ours to call wrong."""
+        """Freshdesk can only replace all tags, on no condition; so what it made of them is read back."""
         self.http.send("PUT", f"{TICKETS}/{conversation}", {"tags": list(wanted)})
         after = self.tags(conversation)
-        if not set(wanted) <= set(after) or (set(before) - set(wanted)) & set(after):
-            raise Rejected(
-                f"ticket {conversation} has the tags {', '.join(after) or 'none'}, not "
-                f"{', '.join(wanted) or 'none'} as written: open it in Freshdesk and set them by hand"
-            )
-        return TagChange(before, after)
+        return as_written(f"ticket {conversation}", "Freshdesk", before, wanted, after)
 
     # note
 

@@ -30,7 +30,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, field_validator
 
-from connector.contract import AdapterSettings, Answer, Finding, Http, Seen, Service, TagChange, rows
+from connector.contract import AdapterSettings, Answer, Finding, Http, Seen, Service, TagChange, as_written, rows
 from connector.errors import BadPayload, Rejected
 from connector.models import (
     OWN_NOTE_MARK,
@@ -495,14 +495,8 @@ class Front:
         return self._read_back(conversation, before, {*before} - {name})
 
     def _read_back(self, conversation: str, before: tuple[str, ...], wanted: set[str]) -> TagChange:
-        """A tag that somebody adds meanwhile is not ours to call wrong."""
         after = self.tags(conversation)
-        if not wanted <= set(after) or (set(before) - wanted) & set(after):
-            raise Rejected(
-                f"conversation {conversation} has the tags {', '.join(after) or 'none'}, not "
-                f"{', '.join(sorted(wanted)) or 'none'} as written: open it in Front and set them by hand"
-            )
-        return TagChange(before, after)
+        return as_written(f"conversation {conversation}", "Front", before, wanted, after)
 
     def _tag(self, name: str) -> str:
         """A tag's id; made where the company has none of that name yet (Front would take a second one)."""

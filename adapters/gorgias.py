@@ -30,7 +30,7 @@ from zoneinfo import available_timezones
 
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, field_validator
 
-from connector.contract import AdapterSettings, Answer, Finding, Http, Seen, Service, TagChange, rows
+from connector.contract import AdapterSettings, Answer, Finding, Http, Seen, Service, TagChange, as_written, rows
 from connector.errors import BadPayload, Rejected, Transient
 from connector.models import (
     OWN_NOTE_MARK,
@@ -474,18 +474,12 @@ class Gorgias:
         return self._write_tag("DELETE", conversation, self.tag_name(tag))
 
     def _write_tag(self, method: Any, conversation: str, tag: str) -> TagChange:
-        """A tag that somebody adds meanwhile is not ours to call wrong."""
         before = self.tags(conversation)
         if (tag in before) == (method == "POST"):
             return TagChange(before, before)
         self.http.send(method, f"{self._path(conversation)}/tags", {"names": [tag]})
         wanted, after = {*before, tag} if method == "POST" else {*before} - {tag}, self.tags(conversation)
-        if not wanted <= set(after) or (method == "DELETE" and tag in after):
-            raise Rejected(
-                f"ticket {conversation} has the tags {', '.join(after) or 'none'}, not "
-                f"{', '.join(sorted(wanted)) or 'none'} as written: open it in Gorgias and set them by hand"
-            )
-        return TagChange(before, after)
+        return as_written(f"ticket {conversation}", "Gorgias", before, wanted, after)
 
     # note
 

@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 
-from connector.contract import AdapterSettings, Answer, Finding, Http, Login, Seen, Service, TagChange, rows
+from connector.contract import AdapterSettings, Answer, Finding, Http, Login, Seen, Service, TagChange, as_written, rows
 from connector.errors import BadPayload, Rejected
 from connector.models import (
     LATEST,
@@ -527,16 +527,10 @@ class HelpScout:
         return self._replace_tags(conversation, before, tuple(other for other in before if other != label))
 
     def _replace_tags(self, conversation: str, before: tuple[str, ...], wanted: tuple[str, ...]) -> TagChange:
-        """The service can only replace the whole list, on no condition; so what it made of it is read back.
-        A tag that somebody adds meanwhile is not ours to call wrong."""
+        """The service can only replace the whole list, on no condition; so what it made of it is read back."""
         self.http.send("PUT", f"{ROWS}/{conversation}/tags", {"tags": list(wanted)})
         after = self.tags(conversation)
-        if not set(wanted) <= set(after) or (set(before) - set(wanted)) & set(after):
-            raise Rejected(
-                f"conversation {conversation} has the tags {', '.join(after) or 'none'}, not "
-                f"{', '.join(wanted) or 'none'} as written: open it in Help Scout and set them by hand"
-            )
-        return TagChange(before, after)
+        return as_written(f"conversation {conversation}", "Help Scout", before, wanted, after)
 
     # note
 

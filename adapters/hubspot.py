@@ -28,7 +28,18 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 
-from connector.contract import AdapterSettings, Answer, Finding, Http, Params, Seen, Service, TagChange, rows
+from connector.contract import (
+    AdapterSettings,
+    Answer,
+    Finding,
+    Http,
+    Params,
+    Seen,
+    Service,
+    TagChange,
+    as_written,
+    rows,
+)
 from connector.errors import BadPayload, Rejected
 from connector.models import (
     EARLIEST,
@@ -608,12 +619,7 @@ class Hubspot:
         """Rejected when what is read back is not what was meant to be."""
         self.http.send("PATCH", f"{TICKETS}/{ticket}", {"properties": {self.tag_property: value}})
         after = self._tagged(ticket)
-        if set(after) != wanted:
-            raise Rejected(
-                f"ticket {ticket} has the tags {', '.join(after) or 'none'}, not {', '.join(sorted(wanted)) or 'none'} "
-                "as written: open it in HubSpot and set them by hand"
-            )
-        return TagChange(before, after)
+        return as_written(f"ticket {ticket}", "HubSpot", before, wanted, after)
 
     # note
 

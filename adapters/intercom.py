@@ -28,7 +28,18 @@ from zoneinfo import available_timezones
 
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, field_validator
 
-from connector.contract import AdapterSettings, Answer, Finding, Http, Params, Seen, Service, TagChange, rows
+from connector.contract import (
+    AdapterSettings,
+    Answer,
+    Finding,
+    Http,
+    Params,
+    Seen,
+    Service,
+    TagChange,
+    as_written,
+    rows,
+)
 from connector.errors import BadPayload, Rejected
 from connector.models import (
     EARLIEST,
@@ -445,7 +456,7 @@ class Intercom:
             return TagChange(before, before)
         body = {"id": self._tag_id(tag), "admin_id": self._me.id}
         self.http.send("POST", f"/conversations/{conversation}/tags", body)
-        return self._changed(conversation, before, {*before, tag}, set())
+        return self._changed(conversation, before, {*before, tag})
 
     def remove_tag(self, conversation: str, tag: str) -> TagChange:
         """Rejected when what is read back still has the tag, or lacks another."""
@@ -454,7 +465,7 @@ class Intercom:
         for one in found:
             if one.name == tag:
                 self.http.send("DELETE", f"/conversations/{conversation}/tags/{one.id}", {"admin_id": self._me.id})
-                return self._changed(conversation, before, set(before) - {tag}, {tag})
+                return self._changed(conversation, before, set(before) - {tag})
         return TagChange(before, before)
 
     def _tag_id(self, tag: str) -> str:
@@ -467,14 +478,9 @@ class Intercom:
             self._tag_ids[tag] = found[0].id
         return self._tag_ids[tag]
 
-    def _changed(self, conversation: str, before: tuple[str, ...], wanted: set[str], unwanted: set[str]) -> TagChange:
+    def _changed(self, conversation: str, before: tuple[str, ...], wanted: set[str]) -> TagChange:
         after = self.tags(conversation)
-        if not wanted <= set(after) or unwanted & set(after):
-            raise Rejected(
-                f"conversation {conversation} has the tags {', '.join(after) or 'none'}, not "
-                f"{', '.join(sorted(wanted)) or 'none'} as written: open it in Intercom and set them by hand"
-            )
-        return TagChange(before, after)
+        return as_written(f"conversation {conversation}", "Intercom", before, wanted, after)
 
     def _chat(self, conversation: str) -> _Chat:
         found, bad = rows(_Chat, [self.http.get(_path(conversation)).json()], "conversation")

@@ -32,7 +32,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, field_validator
 
-from connector.contract import AdapterSettings, Answer, Finding, Http, Seen, Service, TagChange, rows
+from connector.contract import AdapterSettings, Answer, Finding, Http, Seen, Service, TagChange, as_written, rows
 from connector.errors import BadPayload, Rejected
 from connector.models import (
     OWN_NOTE_MARK,
@@ -430,14 +430,8 @@ class Trengo:
         )
 
     def _read_back(self, conversation: str, before: tuple[str, ...], wanted: set[str]) -> TagChange:
-        """A label that somebody adds meanwhile is not ours to call wrong."""
         after = self.tags(conversation)
-        if not wanted <= set(after) or (set(before) - wanted) & set(after):
-            raise Rejected(
-                f"ticket {conversation} has the labels {', '.join(after) or 'none'}, not "
-                f"{', '.join(sorted(wanted)) or 'none'} as written: open it in Trengo and set them by hand"
-            )
-        return TagChange(before, after)
+        return as_written(f"ticket {conversation}", "Trengo", before, wanted, after)
 
     def _label(self, name: str) -> int:
         """A label's id; made where there is none of that name yet."""

@@ -32,7 +32,18 @@ from zoneinfo import available_timezones
 
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, field_validator
 
-from connector.contract import AdapterSettings, Answer, Finding, Http, Params, Seen, Service, TagChange, rows
+from connector.contract import (
+    AdapterSettings,
+    Answer,
+    Finding,
+    Http,
+    Params,
+    Seen,
+    Service,
+    TagChange,
+    as_written,
+    rows,
+)
 from connector.errors import BadPayload, Rejected
 from connector.models import (
     EARLIEST,
@@ -395,14 +406,8 @@ class Zammad:
         return self._read_back(conversation, before, {*before} - {name})
 
     def _read_back(self, conversation: str, before: tuple[str, ...], wanted: set[str]) -> TagChange:
-        """A tag that somebody adds meanwhile is not ours to call wrong."""
         after = self.tags(conversation)
-        if not wanted <= set(after) or (set(before) - wanted) & set(after):
-            raise Rejected(
-                f"ticket {conversation} has the tags {', '.join(after) or 'none'}, not "
-                f"{', '.join(sorted(wanted)) or 'none'} as written: open it in Zammad and set them by hand"
-            )
-        return TagChange(before, after)
+        return as_written(f"ticket {conversation}", "Zammad", before, wanted, after)
 
     # note
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, runtim
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from connector.errors import Rejected
 from connector.models import Cursor, Page, Reject
 
 Seen = Callable[[str, int | None], bool]
@@ -224,6 +225,22 @@ class Probes(Protocol):
     """The cheapest calls that tell whether the credential works, what it may do, and which KPIs it can feed."""
 
     def probe(self) -> Iterator[Finding]: ...
+
+
+def as_written(
+    what: str, service: str, before: tuple[str, ...], wanted: Collection[str], after: tuple[str, ...]
+) -> TagChange:
+    """What a tag write did, where the read back shows that it did what it was to do.
+
+    ``what`` is the conversation in the service's words ("ticket 7"). Rejected when something wanted is not there, or
+    something that was taken away still is. A tag that somebody adds meanwhile is not ours to call wrong.
+    """
+    if set(wanted) <= set(after) and not (set(before) - set(wanted)) & set(after):
+        return TagChange(before, after)
+    raise Rejected(
+        f"{what} has the tags {', '.join(after) or 'none'}, not {', '.join(sorted(wanted)) or 'none'} as written: "
+        f"open it in {service} and set them by hand"
+    )
 
 
 # --- reading rows ----------------------------------------------------------------------------------------------------

@@ -964,13 +964,13 @@ def test_a_label_is_taken_back_without_the_others(desk: Desk, chatwoot: Chatwoot
 
 def test_a_label_of_somebody_elses_that_got_lost_is_told(desk: Desk, chatwoot: Chatwoot) -> None:
     desk.on_labels = lambda titles: titles[-1:]
-    with pytest.raises(Rejected, match=r"1201 has the labels deskpulse-slow, not refund, deskpulse-slow"):
+    with pytest.raises(Rejected, match=r"1201 has the tags deskpulse-slow, not deskpulse-slow, refund"):
         chatwoot.add_tag("1201", "deskpulse-slow")
 
 
 def test_a_label_that_was_not_taken_away_is_told(desk: Desk, chatwoot: Chatwoot) -> None:
     desk.on_labels = lambda titles: ["refund"]
-    with pytest.raises(Rejected, match="has the labels refund, not none"):
+    with pytest.raises(Rejected, match="has the tags refund, not none"):
         chatwoot.remove_tag("1201", "refund")
 
 
