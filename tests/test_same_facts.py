@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vendors.deployment import Clock
 from vendors.intercom import Intercom
 from vendors.trengo import Trengo
 from vendors.zendesk import Zendesk
@@ -77,22 +78,6 @@ DIFFER: dict[str, list[tuple[str, str, str]]] = {
         ("status", "pending", "there is no such status: it is open"),
     ],
 }
-
-
-class Clock:
-    """The world's present; waiting takes no time."""
-
-    def __init__(self, now: int) -> None:
-        self.instant, self.passed = now, 0.0
-
-    def now(self) -> int:
-        return self.instant
-
-    def monotonic(self) -> float:
-        return self.passed
-
-    def sleep(self, seconds: float) -> None:
-        self.passed += seconds
 
 
 @contextmanager

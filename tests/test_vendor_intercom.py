@@ -10,42 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract_case import StandingClock
+from vendors.deployment import Clock, ask, config_of, pulled
 from vendors.intercom import Intercom as Vendor
 
 from adapters.intercom import Intercom, IntercomSettings
 from connector import push
-from connector.config import Config, from_tables
+from connector.config import Config
 from connector.http import HttpClient
-from connector.models import from_iso, to_iso
-from connector.pull import RunSummary, sync
+from connector.models import from_iso
+from connector.pull import RunSummary
 from connector.sandbox.generate import generate
 from connector.sandbox.world import Neutral, World, answers
-from connector.store import connect
-
-Rows = list[tuple[Any, ...]]
-
-
-class Clock(StandingClock):
-    """The world's present; waiting takes no time."""
-
-    def __init__(self, now: int) -> None:
-        super().__init__()
-        self.at = now
-
-    def now(self) -> int:
-        return self.at
-
-
-def config_of(vendor: Vendor, folder: Path, **changes: Any) -> Config:
-    tables = {
-        "demo": True,
-        "now": to_iso(vendor.desk.world.now),
-        "zone": "Europe/Paris",
-        "services": {"intercom": vendor.settings() | changes},
-        "push": {"enabled": True, "days": 60, "rules": {"slow-first-response": {"over": "2h", "note": True}}},
-    }
-    return from_tables(tables, folder / "deskpulse.toml")
 
 
 def part(world: World, every: int, *more: Neutral) -> World:
@@ -53,16 +28,6 @@ def part(world: World, every: int, *more: Neutral) -> World:
     kept = [one for n, one in enumerate(world.conversations) if n % every == 0]
     records = {"inbox": world.inboxes[:1], "team": world.teams, "agent": world.agents, "conversation": [*kept, *more]}
     return World(world.zone, {**records, "contact": world.contacts})
-
-
-def pulled(vendor: Vendor, config: Config) -> RunSummary:
-    (summary,) = sync(config, ["intercom"], Clock(vendor.desk.world.now))
-    return summary
-
-
-def ask(config: Config, sql: str, *values: Any) -> Rows:
-    with closing(connect(config.database)) as conn:
-        return [tuple(row) for row in conn.execute(sql, values)]
 
 
 @dataclass

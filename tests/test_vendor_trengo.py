@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract_case import StandingClock
+from vendors.deployment import Clock, ask, config_of, pulled
 from vendors.trengo import Trengo as Vendor
 
 from adapters.trengo import Trengo, TrengoSettings
@@ -21,31 +21,6 @@ from connector.models import from_iso, to_iso
 from connector.pull import RunSummary, sync
 from connector.sandbox.generate import generate
 from connector.sandbox.world import World, answers
-from connector.store import connect
-
-Rows = list[tuple[Any, ...]]
-
-
-class Clock(StandingClock):
-    """The world's present; waiting takes no time."""
-
-    def __init__(self, now: int) -> None:
-        super().__init__()
-        self.at = now
-
-    def now(self) -> int:
-        return self.at
-
-
-def config_of(vendor: Vendor, folder: Path, **changes: Any) -> Config:
-    tables = {
-        "demo": True,
-        "now": to_iso(vendor.desk.world.now),
-        "zone": "Europe/Paris",
-        "services": {"trengo": vendor.settings() | changes},
-        "push": {"enabled": True, "days": 60, "rules": {"slow-first-response": {"over": "2h", "note": True}}},
-    }
-    return from_tables(tables, folder / "deskpulse.toml")
 
 
 def part(world: World, every: int, about: str = "") -> World:
@@ -53,16 +28,6 @@ def part(world: World, every: int, about: str = "") -> World:
     kept = [one for n, one in enumerate(world.conversations) if n % every == 0]
     records = {"inbox": world.inboxes, "team": world.teams, "agent": world.agents, "conversation": kept}
     return World(world.zone, {**records, "contact": world.contacts})
-
-
-def pulled(vendor: Vendor, config: Config, clock: Clock | None = None) -> RunSummary:
-    (summary,) = sync(config, ["trengo"], clock or Clock(vendor.desk.world.now))
-    return summary
-
-
-def ask(config: Config, sql: str, *values: Any) -> Rows:
-    with closing(connect(config.database)) as conn:
-        return [tuple(row) for row in conn.execute(sql, values)]
 
 
 @dataclass

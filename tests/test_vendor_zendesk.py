@@ -10,58 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract_case import StandingClock
+from vendors.deployment import Clock, ask, config_of, pulled
 from vendors.zendesk import Zendesk as Vendor
 
 from adapters.zendesk import Zendesk, ZendeskSettings
 from connector import push
-from connector.config import Config, from_tables
+from connector.config import Config
 from connector.http import HttpClient
-from connector.models import from_iso, to_iso
-from connector.pull import RunSummary, reread, sync
+from connector.models import from_iso
+from connector.pull import RunSummary, reread
 from connector.sandbox.generate import generate
 from connector.sandbox.world import World, answers
-from connector.store import connect
-
-Rows = list[tuple[Any, ...]]
-
-
-class Clock(StandingClock):
-    """The world's present; waiting takes no time, and is remembered."""
-
-    def __init__(self, now: int) -> None:
-        super().__init__()
-        self.at = now
-
-    def now(self) -> int:
-        return self.at
-
-
-def config_of(vendor: Vendor, folder: Path, **changes: Any) -> Config:
-    tables = {
-        "demo": True,
-        "now": to_iso(vendor.desk.world.now),
-        "zone": "Europe/Paris",
-        "services": {"zendesk": vendor.settings() | changes},
-        "push": {"enabled": True, "days": 60, "rules": {"slow-first-response": {"over": "2h", "note": True}}},
-    }
-    return from_tables(tables, folder / "deskpulse.toml")
 
 
 def part(world: World, every: int) -> World:
     """A smaller desk: every so many of its conversations."""
     records = {"inbox": world.inboxes, "team": world.teams, "agent": world.agents, "contact": world.contacts}
     return World(world.zone, {**records, "conversation": world.conversations[::every]})
-
-
-def pulled(vendor: Vendor, config: Config) -> RunSummary:
-    (summary,) = sync(config, ["zendesk"], Clock(vendor.desk.world.now))
-    return summary
-
-
-def ask(config: Config, sql: str, *values: Any) -> Rows:
-    with closing(connect(config.database)) as conn:
-        return [tuple(row) for row in conn.execute(sql, values)]
 
 
 @dataclass

@@ -10,12 +10,14 @@ from typing import Any, ClassVar, Protocol, Self
 
 from connector.sandbox.exchange import Dialect
 from connector.sandbox.loopback import Loopback
+from connector.sandbox.world import World
 
 
 class Desk(Dialect, Protocol):
     """``violations`` are the writes that would have reached a customer; ``originals`` maps the vendor's conversation
     ids to the world's."""
 
+    world: World
     violations: list[dict[str, Any]]
     originals: dict[str, str]
 
@@ -27,6 +29,7 @@ class Vendor:
 
     def __init__(self, desk: Desk) -> None:
         self.loopback, self.violations, self.originals = Loopback(desk), desk.violations, desk.originals
+        self.now = desk.world.now
 
     @property
     def url(self) -> str:
