@@ -303,6 +303,10 @@ class Freshdesk:
     Settings: ClassVar[type[AdapterSettings]] = FreshdeskSettings
     streams: ClassVar[tuple[str, ...]] = ("directory", "contacts", "conversations", "spam", "deleted", "ratings")
     history: ClassVar[frozenset[str]] = frozenset({"status"})
+    lacks: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("csat_response_rate", "csat_asked_rate"), "which surveys were offered is not told"),
+        "first_response_time_from_handoff": "when a bot handed over is not told",
+    }
     reread_limit: ClassVar[int] = 50
 
     def __init__(self, settings: FreshdeskSettings, http: Http) -> None:

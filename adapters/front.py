@@ -23,7 +23,7 @@ from __future__ import annotations
 import hashlib
 import html
 import re
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -282,6 +282,21 @@ class Front:
     Settings: ClassVar[type[AdapterSettings]] = FrontSettings
     streams: ClassVar[tuple[str, ...]] = ("directory", "conversations")
     history: ClassVar[frozenset[str]] = frozenset({"status", "assigned", "team"})
+    lacks: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            (
+                "csat",
+                "csat_mean",
+                "csat_per_survey",
+                "csat_response_rate",
+                "csat_asked_rate",
+                "csat_good_to_bad",
+                "csat_bad_to_good",
+            ),
+            "ratings are in its analytics exports only: bring them in as a CSV file",
+        ),
+        "first_response_time_from_handoff": "when a bot handed over is not told",
+    }
     reread_limit: ClassVar[int] = 40
 
     def __init__(self, settings: FrontSettings, http: Http) -> None:

@@ -282,6 +282,9 @@ class Gorgias:
     Settings: ClassVar[type[AdapterSettings]] = GorgiasSettings
     streams: ClassVar[tuple[str, ...]] = ("directory", "conversations", "ratings")
     history: ClassVar[frozenset[str]] = frozenset({"status", "assigned", "team"})
+    lacks: ClassVar[Mapping[str, str]] = {
+        "first_response_time_from_handoff": "when a bot handed over is not told",
+    }
     reread_limit: ClassVar[int] = 60
 
     def __init__(self, settings: GorgiasSettings, http: Http) -> None:

@@ -309,6 +309,10 @@ class HelpScout:
     Settings: ClassVar[type[AdapterSettings]] = HelpScoutSettings
     streams: ClassVar[tuple[str, ...]] = ("directory", "conversations", "ratings")
     history: ClassVar[frozenset[str]] = frozenset({"status", "assigned", "team"})
+    lacks: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("csat_response_rate", "csat_asked_rate"), "which surveys were offered is not told"),
+        "first_response_time_from_handoff": "when a bot handed over is not told",
+    }
     reread_limit: ClassVar[int] = 30
 
     def __init__(self, settings: HelpScoutSettings, http: Http) -> None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from html import escape
 from typing import Annotated, Any, ClassVar
@@ -291,6 +291,9 @@ class Hubspot:
     # Tickets and removals begin with a mark of what was there before the first conversation is read.
     streams: ClassVar[tuple[str, ...]] = ("directory", "tickets", "removals", "conversations", "ratings")
     history: ClassVar[frozenset[str]] = frozenset({"status", "assigned"})
+    lacks: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("csat_response_rate", "csat_asked_rate"), "which surveys were offered is not told"),
+    }
     reread_limit: ClassVar[int] = 200
 
     def __init__(self, settings: HubspotSettings, http: Http) -> None:

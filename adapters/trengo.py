@@ -254,6 +254,10 @@ class Trengo:
     Settings: ClassVar[type[AdapterSettings]] = TrengoSettings
     streams: ClassVar[tuple[str, ...]] = ("directory", "conversations")
     history: ClassVar[frozenset[str]] = frozenset()
+    lacks: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("csat_response_rate", "csat_asked_rate"), "which surveys were offered is not told"),
+        "first_response_time_from_handoff": "when a bot handed over is not told",
+    }
     reread_limit: ClassVar[int] = 60
 
     def __init__(self, settings: TrengoSettings, http: Http) -> None:

@@ -255,6 +255,21 @@ class Zammad:
     Settings: ClassVar[type[AdapterSettings]] = ZammadSettings
     streams: ClassVar[tuple[str, ...]] = ("directory", "conversations")
     history: ClassVar[frozenset[str]] = frozenset({"status", "assigned", "team"})
+    lacks: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            (
+                "csat",
+                "csat_mean",
+                "csat_per_survey",
+                "csat_response_rate",
+                "csat_asked_rate",
+                "csat_good_to_bad",
+                "csat_bad_to_good",
+            ),
+            "it has no ratings",
+        ),
+        "first_response_time_from_handoff": "when a bot handed over is not told",
+    }
     reread_limit: ClassVar[int] = 200
 
     def __init__(self, settings: ZammadSettings, http: Http) -> None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import cache, cached_property
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
@@ -376,6 +376,9 @@ class Zendesk:
     Settings: ClassVar[type[AdapterSettings]] = ZendeskSettings
     streams: ClassVar[tuple[str, ...]] = ("directory", "conversations", "ratings", "surveys")
     history: ClassVar[frozenset[str]] = frozenset({"status", "assigned", "team"})
+    lacks: ClassVar[Mapping[str, str]] = {
+        "first_response_time_from_handoff": "when a bot handed over is not told",
+    }
     reread_limit: ClassVar[int] = 200
 
     def __init__(self, settings: ZendeskSettings, http: Http) -> None:

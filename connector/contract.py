@@ -174,7 +174,8 @@ class Pulls(Protocol):
     ("status", "assigned", "team"); the store derives the others from differences between snapshots.
 
     An adapter whose records are of another service's conversations (ratings from a file) has an attribute ``about``
-    with that service's name in the config, or None."""
+    with that service's name in the config, or None. One may have ``lacks: ClassVar[Mapping[str, str]]``: the KPIs that
+    its vendor cannot feed, each with the reason. Where nothing else feeds them they are absent with it, never 0."""
 
     streams: ClassVar[tuple[str, ...]]
     history: ClassVar[frozenset[str]]

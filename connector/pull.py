@@ -216,7 +216,8 @@ def _run(
     work: Callable[[_Run], None],
 ) -> RunSummary:
     """Start a run, work, and end it: the one place where an error becomes a stored status and a sentence."""
-    source_id = store.source(link.service.name, link.service.adapter)
+    lacks = getattr(link.adapter, "lacks", {})
+    source_id = store.source(link.service.name, link.service.adapter, lacks)
     before = runs.health(store.conn, source_id)
     run_id = runs.start(store.conn, source_id, what, clock.now())
     run = _Run(store, source_id, link, clock, progress, stop)

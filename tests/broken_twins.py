@@ -93,6 +93,14 @@ class Lax(Tiny):
         token: str
 
 
+class LacksNothingKnown(Tiny):
+    lacks: ClassVar[dict[str, str]] = {"happiness": "it has none"}
+
+
+class LacksForNoReason(Tiny):
+    lacks: ClassVar[dict[str, str]] = {"csat": " "}
+
+
 class NoPages(Tiny):
     def pull(self, *args: Any) -> Iterator[Any]:
         yield from (page.records for page in super().pull(*args))
@@ -322,6 +330,8 @@ TWINS = (
     Twin("it_imports_the_contract_and_no_other_room", "requests", source=f"{SOURCE}\nfrom requests import get"),
     Twin("it_imports_the_contract_and_no_other_room", "logging", source=f"{SOURCE}\nimport logging"),
     Twin("settings_refuse_what_they_do_not_know", "DID NOT RAISE", Lax),
+    Twin("what_it_lacks_is_a_kpi_with_its_reason", "no KPI is called happiness", LacksNothingKnown),
+    Twin("what_it_lacks_is_a_kpi_with_its_reason", "without a reason", LacksForNoReason),
     Twin("secrets_are_typed_as_secrets", "not SecretStr: token", Lax),
     Twin("the_fixture_covers_every_capability", "lacks bad_row", spec=_without("bad_row")),
     Twin("the_fixture_covers_every_capability", "lacks internal_writes", spec=_without("internal_writes")),

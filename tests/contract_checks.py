@@ -18,6 +18,7 @@ import pytest
 from contract_case import Case, Walk, key_of
 from pydantic import SecretStr, ValidationError
 
+from connector import registry
 from connector.contract import Announcement, Context, Fields, Finding, Heading, Paragraph, TagChange
 from connector.contract import Table as TableBlock
 from connector.errors import AuthFailed, BadPayload, ConnectorError, Rejected, Transient
@@ -129,6 +130,13 @@ def _may_import(name: str) -> bool:
 def settings_refuse_what_they_do_not_know(case: Case) -> None:
     with pytest.raises(ValidationError, match=r"[Ee]xtra"):
         case.kind.Settings(**case.spec["settings"], tokn="x")
+
+
+@check("pull")
+def what_it_lacks_is_a_kpi_with_its_reason(case: Case) -> None:
+    lacks = getattr(case.kind, "lacks", {})
+    assert not lacks.keys() - registry.metrics().keys(), f"lacks: no KPI is called {', '.join(lacks)}"
+    assert all(reason.strip() for reason in lacks.values()), "lacks: a KPI is absent without a reason"
 
 
 @check()

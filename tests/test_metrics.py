@@ -542,6 +542,31 @@ def test_a_figure_of_a_period_under_way_is_not_complete(desk: Desk) -> None:
     assert young.incomplete == "the period is not over"
 
 
+@pytest.fixture
+def silent(desk: Desk) -> Desk:
+    desk.conversation("2026-11-03T09:00:00Z")
+    desk.conn.execute("""UPDATE sources SET lacks = '{"csat": "no ratings", "csat_good_to_bad": "no ratings"}'""")
+    return desk
+
+
+def test_what_no_source_can_feed_is_absent_with_the_reason_and_never_0(silent: Desk) -> None:
+    for key in ("csat", "csat_good_to_bad"):
+        assert (silent.value(key).value, silent.value(key).note) == (None, "desk: no ratings")
+    assert (silent.value("conversation_volume").value, silent.value("conversation_volume").note) == (1, None)
+
+
+def test_what_another_source_feeds_is_there_and_says_who_does_not(silent: Desk) -> None:
+    silent.conn.execute("INSERT INTO sources (name, adapter, last_synced_at) VALUES ('other', 'files', 9e15)")
+    silent.source = silent.conn.execute("SELECT id FROM sources WHERE name = 'other'").fetchone()[0]
+    silent.conversation("2026-11-04T09:00:00Z")
+    assert (silent.value("csat_good_to_bad").value, silent.value("csat_good_to_bad").note) == (0, "desk: no ratings")
+
+
+def test_what_a_file_brings_for_a_source_that_gives_none_itself_counts(silent: Desk) -> None:
+    silent.rating("2026-11-03T12:00:00Z", 5, "positive")
+    assert silent.value("csat").value == 100
+
+
 # --- descriptions ----------------------------------------------------------------------------------------------------
 
 METRICS = registry.metrics()

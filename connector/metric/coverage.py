@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from connector.config import Config
 from connector.models import Instant, to_iso
 from connector.period import Period, days_within
@@ -22,6 +24,15 @@ def incomplete(conn: Connection, config: Config, period: Period, now: Instant) -
             until = f"{name} was last read at {to_iso(last)}" if last else f"{name} was never read to its end"
             return until if state == "ok" else f"{until} and cannot be read at present ({state})"
     return None if sources else "nothing has been read yet"
+
+
+def lacking(conn: Connection, config: Config) -> dict[str, dict[str, str]]:
+    """By source that has conversations: the KPIs that it cannot feed, and why."""
+    configured = {service.name for service in config.services}
+    rows = conn.execute(
+        "SELECT name, lacks FROM sources s WHERE EXISTS (SELECT 1 FROM conversations WHERE source_id = s.id) ORDER BY 1"
+    )
+    return {name: json.loads(lacks) for name, lacks in rows if name in configured or not configured}
 
 
 def data_until(conn: Connection) -> Instant | None:

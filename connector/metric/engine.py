@@ -201,9 +201,10 @@ def _values(scope: Scope, metric: Metric, by: tuple[str, ...], parts: Mapping[st
             mine = parts[_role(clock)].get(group) or Tally()
             figures = FIGURES[metric.aggregate](_Case(scope, metric, group, mine, parts, has_begun))
             for statistic, figure in zip(STATISTICS[metric.aggregate], figures, strict=True):
+                told = _fed(scope, metric, _withheld(scope, metric, by, figure))
                 yield Value(
                     key=metric.key, statistic=statistic, clock=clock, unit=metric.unit, by=names, where=scope.where,
-                    exclusions=left_out, incomplete=scope.incomplete, **_withheld(scope, metric, by, figure)._asdict(),
+                    exclusions=left_out, incomplete=scope.incomplete, **told._asdict(),
                 )  # fmt: skip
 
 
@@ -231,6 +232,17 @@ def _matching(tallies: Tallies, by: tuple[str, ...], group: Group) -> int:
 def _order(group: Group) -> tuple[tuple[bool, int, str], ...]:
     """By name, never by value; hours of the week as they come; nobody last."""
     return tuple((g is None, HOURS_OF_WEEK.index(g) if g in HOURS_OF_WEEK else 0, (g or "").casefold()) for g in group)
+
+
+def _fed(scope: Scope, metric: Metric, figure: _Figure) -> _Figure:
+    """What no source can feed is absent with the reason, never 0; a file of ratings may feed it all the same."""
+    reasons = {name: lacks[metric.key] for name, lacks in scope.lacking.items() if metric.key in lacks}
+    if not reasons or figure.note:
+        return figure
+    note = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+    if figure.n or len(reasons) < len(scope.lacking):
+        return figure._replace(note=note)
+    return figure._replace(value=None, interval=None, numerator=None, denominator=None, note=note)
 
 
 def _withheld(scope: Scope, metric: Metric, by: tuple[str, ...], figure: _Figure) -> _Figure:

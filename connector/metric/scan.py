@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from connector.config import Config
-from connector.metric.coverage import incomplete
+from connector.metric.coverage import incomplete, lacking
 from connector.metric.description import Rows
 from connector.metric.names import Names
 from connector.models import Instant
@@ -74,6 +74,11 @@ class Scope:
     def incomplete(self) -> str | None:
         """Why the period's figures may still change; None when all is in."""
         return incomplete(self.conn, self.config, self.period, self.now)
+
+    @cached_property
+    def lacking(self) -> dict[str, dict[str, str]]:
+        """By source: the KPIs that it cannot feed, and why."""
+        return lacking(self.conn, self.config)
 
     def samples(self, bucket: str | None) -> dict[str, Instant]:
         """The instants at which a stock is looked at: the last of each bucket, of the period without one, or now.

@@ -19,7 +19,8 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE sources (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, adapter TEXT NOT NULL,
     first_synced_at INTEGER, last_synced_at INTEGER,
-    state TEXT NOT NULL DEFAULT 'ok', reason TEXT, since INTEGER, secret_mark TEXT
+    state TEXT NOT NULL DEFAULT 'ok', reason TEXT, since INTEGER, secret_mark TEXT,
+    lacks TEXT NOT NULL DEFAULT '{}' -- JSON: the KPIs that it cannot feed, and why
 ) STRICT;
 CREATE TABLE cursors (
     source_id INTEGER NOT NULL REFERENCES sources, stream TEXT NOT NULL,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -63,14 +63,17 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def source(self, name: str, adapter: str) -> int:
-        """The id of a configured service, new or known."""
+    def source(self, name: str, adapter: str, lacks: Mapping[str, str] | None = None) -> int:
+        """The id of a configured service, new or known; ``lacks`` are the KPIs that it cannot feed, and why."""
         with transaction(self.conn):
             self.conn.execute(
                 "INSERT INTO sources (name, adapter) VALUES (?, ?) ON CONFLICT (name) DO UPDATE "
                 "SET adapter = excluded.adapter WHERE adapter <> excluded.adapter",
                 (name, adapter),
             )
+            if lacks is not None:
+                told = json.dumps(dict(lacks), sort_keys=True)
+                self.conn.execute("UPDATE sources SET lacks = ? WHERE name = ? AND lacks <> ?", (told, name, told))
         return int(self.conn.execute("SELECT id FROM sources WHERE name = ?", (name,)).fetchone()[0])
 
     def cursor(self, source_id: int, stream: str) -> Cursor | None:
