@@ -27,6 +27,8 @@ from connector.store.write import Store
 
 PAGES, RECORDS, SECONDS = 10, 5_000, 3.0
 """A batch is committed when it has this many pages or records, or has been open for this long."""
+COLLECTED_EVERY = 4
+"""Batches between two looks for cycles: see ``_rarely_collected``."""
 DAY_MS = 86_400_000
 RECENT_MS = 2 * DAY_MS
 """Conversations that changed this shortly before the newest known change are read again."""
@@ -179,7 +181,7 @@ def _bodies_from(config: Config, clock: Clock) -> Instant | None:
 def _rarely_collected() -> Iterator[None]:
     """Records hold no cycles, so looking for some at every few hundred of them would cost a tenth of the time.
 
-    Answers do, and are large: they are collected when a batch is stored.
+    Answers do, and are large: they are collected after every few batches.
     """
     gc.freeze()
     gc.disable()
@@ -275,6 +277,7 @@ class _Run:
         self.counts, self.refused, self.stopped = Counts(), list[str](), False
         self._asked: list[str] = []
         self._unchanged: list[str] = []
+        self._batches = 0
         store.begin_look()
 
     def everything(self) -> None:
@@ -364,7 +367,9 @@ class _Run:
         if self._unchanged:
             self.store.looked_at(self.source_id, self._unchanged, self.clock.now())
             self._unchanged = []
-        gc.collect()
+        self._batches += 1
+        if self._batches % COLLECTED_EVERY == 0:
+            gc.collect()
 
 
 class _Batch:
