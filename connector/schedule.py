@@ -68,19 +68,22 @@ def _due_digests(conn: Connection, config: Config, line: str, since: Instant, no
 
 def tick(
     conn: Connection, config: Config, clock: Clock, jobs: dict[str, Job], say: Callable[[str], None], stop: Event
-) -> None:
-    """Do everything that is due. A job that fails is said, stays due, and does not stop the others."""
+) -> bool:
+    """Do all that is due; True if it went well. A job that fails is said, stays due, and does not stop the others."""
+    fine = True
     for item in due(conn, config, clock.now()):
         if stop.is_set():
-            return
+            break
         try:
             said = jobs[item.what](item)
         except ConnectorError as error:
+            fine = False
             say(f"{item.what}: {error}")
             _record(conn, item.what, item.periods[-1], "failed", item.fired_at, str(error))
         else:
             say(said)
             _done(conn, item, said)
+    return fine
 
 
 def _done(conn: Connection, item: Due, said: str) -> None:

@@ -7,6 +7,7 @@ The services' part is printed from the adapters' own Settings, the rules' part f
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -233,7 +234,10 @@ def _example(service: str, field: str, about: FieldInfo) -> str:
     if about.is_required() or about.default is None:
         plain = ((bool, "false"), (int, "1"), (float, "1.0"))
         return next((text for kind, text in plain if about.annotation is kind), '"…"')
-    return json.dumps(about.get_default(call_default_factory=True), ensure_ascii=False, default=str)
+    default = about.get_default(call_default_factory=True)
+    if isinstance(default, float):
+        return f"{default:.3g}"
+    return json.dumps(default.pattern if isinstance(default, re.Pattern) else default, ensure_ascii=False, default=str)
 
 
 def _rule(kind: Kind, language: str) -> str:

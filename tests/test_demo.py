@@ -117,3 +117,18 @@ def test_the_schedule_stops_cleanly_on_sigterm(ran: tuple[Path, str]) -> None:
         assert "another" in second.stderr
         running.send_signal(signal.SIGTERM)
         assert running.wait(20) == 0
+
+
+@pytest.mark.slow
+def test_what_is_due_is_done_once_and_a_failure_is_told_by_the_exit_code(ran: tuple[Path, str]) -> None:
+    folder, _ = ran
+    records = folder / "once.jsonl"
+    records.write_text(json.dumps(_conversation(1)) + "\n", "utf-8")
+    config = folder / "once.toml"
+    text = '[services.files]\npath = "once.jsonl"\n[schedule]\nsync = "* * * * *"\n'
+    config.write_text('database = "once.db"\n' + text, "utf-8")
+    assert "files: read" in deskpulse("--config", "once.toml", "run", "--once", cwd=folder).stdout
+    config.write_text('database = "twice.db"\n' + text.replace("once.jsonl", "gone.jsonl"), "utf-8")
+    failed = deskpulse("--config", "once.toml", "run", "--once", cwd=folder, code=1)
+    assert "gone.jsonl" in failed.stdout
+    assert "stays due" in failed.stderr

@@ -74,7 +74,7 @@ class Desk:
         self.clock.at(text)
         self.done = []
         jobs = dict.fromkeys(schedule.JOBS, self._job)
-        schedule.tick(self.conn, self.config, self.clock, jobs, self.said.append, Event())
+        self.fine = schedule.tick(self.conn, self.config, self.clock, jobs, self.said.append, Event())
         return [item for item in self.done if item[0] != "sync"]
 
     def _job(self, item: Due) -> str:
@@ -118,9 +118,11 @@ def test_a_digest_that_failed_stays_due_and_does_not_stop_the_sync(conn: sqlite3
     desk.broken = {"digest"}
     assert desk.tick("2026-11-19 08:00") == []
     assert desk.done[0][0] == "sync"
+    assert not desk.fine
     assert "the chat is down" in desk.said[-1]
     desk.broken = set()
     assert desk.tick("2026-11-19 08:15") == [("digest", ("2026-11-18",))]
+    assert desk.fine
 
 
 def test_the_hour_that_comes_twice_sends_one_digest(conn: sqlite3.Connection) -> None:

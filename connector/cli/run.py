@@ -35,30 +35,34 @@ def run(ctx: click.Context, once: bool) -> None:
     with locked(config.database.with_suffix(".run"), "another `deskpulse run` is at work on this store"):
         Store.open(config.database, demo=config.demo).close()
         with asked_to_stop() as stop, closing(connect(config.database)) as conn:
-            todo = jobs(config, clock, stop)
+            todo = jobs(config, clock, stop, strict=once)
             if once:
                 schedule.start(conn, clock)
-                schedule.tick(conn, config, clock, todo, click.echo, stop)
+                if not schedule.tick(conn, config, clock, todo, click.echo, stop):
+                    raise ConnectorError("not everything that was due could be done: see above; it stays due")
             else:
                 schedule.run(conn, config, clock, todo, click.echo, stop)
-    click.echo("stopped")
+                click.echo("stopped")
 
 
-def jobs(config: Config, clock: Clock, stop: Event) -> dict[str, Job]:
-    """What each line of ``[schedule]`` does."""
+def jobs(config: Config, clock: Clock, stop: Event, *, strict: bool) -> dict[str, Job]:
+    """What each line of ``[schedule]`` does. A source that is down for hours is said when it breaks and when it works
+    again, not at every sync between; ``strict`` makes each time a failure, for the exit code of a single run."""
     return {
-        "sync": lambda _: _sync(config, clock, stop),
+        "sync": lambda _: _sync(config, clock, stop, strict),
         "push": lambda _: _push(config, clock),
         "digest": lambda due: _digest(config, clock, due),
     }
 
 
-def _sync(config: Config, clock: Clock, stop: Event) -> str:
+def _sync(config: Config, clock: Clock, stop: Event, strict: bool) -> str:
     """What worked is said even where another source did not."""
     summaries = pull.sync(config, (), clock, stop=stop.is_set)
-    lines = "\n".join(summary.line() for summary in summaries)
-    broken = [summary.news or summary.error for summary in summaries if summary.error]
-    return "\n".join(filter(None, [lines, *broken]))
+    lines = "\n".join(filter(None, [part for summary in summaries for part in (summary.line(), summary.news)]))
+    if strict and any(summary.error for summary in summaries):
+        click.echo(lines)
+        pull.raise_for(summaries)
+    return lines
 
 
 def _push(config: Config, clock: Clock) -> str:
