@@ -55,6 +55,10 @@ class Ids:
         """Those that are stored, of the wanted ones. Not remembered: there are too many."""
         return self._found("conversations", list(set(wanted)))
 
+    def ratings(self, wanted: Iterable[str]) -> Known:
+        """Those that are stored, of the wanted ones."""
+        return self._found("ratings", list(set(wanted)))
+
     def stub_conversations(self, missing: Iterable[str], seen_at: int) -> None:
         """Rows for conversations that are only spoken of yet: no status, no creation."""
         self.conn.executemany(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from connector.models import Instant, Rating
@@ -14,7 +15,31 @@ _ANSWER = "INSERT INTO answers (rating_id, at, score, seen_at) VALUES (?, ?, ?, 
 
 
 def save_ratings(conn: Connection, ids: Ids, placed: Known, ratings: list[Rating], seen_at: Instant) -> Counts:
-    """Store ratings one by one (they are few, and each answer depends on the ones before)."""
+    """Store ratings: new ones together, the others one by one, since each answer depends on the ones before."""
+    times = Counter(r.id for r in ratings)
+    stored = ids.ratings(times)
+    fresh = [r for r in ratings if times[r.id] == 1 and r.id not in stored]
+    _save_fresh(conn, ids, placed, fresh, seen_at)
+    rest = [r for r in ratings if times[r.id] > 1 or r.id in stored]
+    return Counts(len(fresh), len(fresh)) + _save_each(conn, ids, placed, rest, seen_at)
+
+
+def _save_fresh(conn: Connection, ids: Ids, placed: Known, ratings: list[Rating], seen_at: Instant) -> None:
+    agents = ids.of("agents", {r.agent for r in ratings})
+    teams = ids.of("teams", {r.team for r in ratings})
+    rows = [
+        (
+            *(ids.source_id, r.id, placed[r.conversation], r.low, r.high),
+            *(r.offered_at, agents[r.agent], teams[r.team], r.survey, seen_at),
+        )
+        for r in ratings
+    ]
+    conn.executemany(ANSWERED, rows)
+    stored = ids.ratings(r.id for r in ratings)
+    conn.executemany(_ANSWER, [(stored[r.id], at, score, seen_at) for r in ratings for at, score in r.answers])
+
+
+def _save_each(conn: Connection, ids: Ids, placed: Known, ratings: list[Rating], seen_at: Instant) -> Counts:
     agents = ids.of("agents", {r.agent for r in ratings})
     teams = ids.of("teams", {r.team for r in ratings})
     new = changed = 0
