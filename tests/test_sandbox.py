@@ -523,7 +523,9 @@ def test_the_command_says_demo_serves_and_ends_cleanly_on_sigterm(few: Path) -> 
         with closing(Client(address)) as client:
             assert len(listed(client.get("/conversations?status=all"))) == 3
         process.send_signal(signal.SIGTERM)
-        rest, errors = process.communicate(timeout=10)
+        # Not communicate(): it reads past what readline() has taken into its buffer already.
+        rest, errors = process.stdout.read(), process.stderr.read() if process.stderr else "?"
+        process.wait(timeout=10)
     assert "demo data" in printed
     assert (process.returncode, errors) == (0, "")
     assert "[services." in rest
