@@ -258,6 +258,7 @@ class Trengo:
         **dict.fromkeys(("csat_response_rate", "csat_asked_rate"), "which surveys were offered is not told"),
         "first_response_time_from_handoff": "when a bot handed over is not told",
     }
+    first_read: ClassVar[float] = 1.05
     reread_limit: ClassVar[int] = 60
 
     def __init__(self, settings: TrengoSettings, http: Http) -> None:

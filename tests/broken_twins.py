@@ -11,6 +11,7 @@ import tiny
 from contract_case import Case
 from pydantic import BaseModel
 from tiny import Tiny
+from tiny_desk import Desk
 
 from connector.contract import Announcement, Finding, TagChange
 from connector.errors import AuthFailed, Rejected
@@ -21,11 +22,17 @@ AT = 1_795_000_000
 
 
 def _item(number: int, via: str) -> dict[str, Any]:
-    said = [{"id": 10 * number + n, "at": AT + 60 * n, "by": by} for n, by in enumerate(("customer", "agent"))]
-    return {"id": number, "at": AT, "via": via, "said": said}
+    return {"id": number, "at": AT, "changed": AT + number, "via": via}
 
 
-def _get(path: str, said: Any, **query: int) -> dict[str, Any]:
+def _said(number: int) -> dict[str, Any]:
+    return {
+        "said": [{"id": 10 * number + n, "at": AT + 60 * n, "by": by} for n, by in enumerate(("customer", "agent"))],
+        "more": False,
+    }
+
+
+def _get(path: str, said: Any, **query: Any) -> dict[str, Any]:
     return {"method": "GET", "path": f"/v1/{path}", "query": query, "json": said}
 
 
@@ -33,9 +40,11 @@ NOTE = "[deskpulse] slow first reply"
 SPEC: dict[str, Any] = {
     "settings": {"url": "https://tiny.example/v1", "token": "canary-4711"},
     "exchanges": [
-        _get("items", [_item(1, "mail"), _item(2, "chat")], page=1),
-        _get("items", [_item(3, "mail")], page=2),
-        _get("items", [], page=3),
+        _get("items", {"items": [_item(1, "mail"), _item(2, "chat")], "mark": "1.2", "more": True}, since=0),
+        _get("items", {"items": [_item(3, "mail")], "mark": "1.3", "more": False}, since=0, mark="1.2"),
+        _get("items", {"items": [_item(2, "chat"), _item(3, "mail")], "mark": "2.3", "more": False}, since=AT + 2),
+        _get("items", {"items": [_item(3, "mail")], "mark": "2.3", "more": False}, since=AT + 3),
+        *[_get(f"items/{number}/said", _said(number)) for number in (1, 2, 3)],
         {"method": "POST", "path": "/v1/search", "json": []},
         _get("items/1", _item(1, "mail")),
         _get("items/1/tags", ["vip"]),
@@ -43,25 +52,25 @@ SPEC: dict[str, Any] = {
         _get("items/1/tags", ["vip", "slow"]),
         {"method": "PUT", "path": "/v1/items/1/tags", "json": {}},
         _get("items/1/tags", ["vip"]),
-        {"method": "POST", "path": "/v1/items/1/said", "json": {"id": 99}},
-        _get("items/1/said", [{"id": 99, "text": NOTE}]),
-        {"method": "DELETE", "path": "/v1/items/1/said/99", "json": {}},
-        _get("items/1/said", []),
+        {"method": "POST", "path": "/v1/items/1/notes", "json": {"id": 99}},
+        _get("items/1/notes", [{"id": 99, "text": NOTE}]),
+        {"method": "DELETE", "path": "/v1/items/1/notes/99", "json": {}},
+        _get("items/1/notes", []),
         {"method": "POST", "path": "/v1/wall", "json": {"id": 7}},
         _get("me", {"name": "Tiny"}),
     ],
     "unknown_words": [
-        {"in": "/v1/items", "at": "0.via", "value": "pigeon", "becomes": "other"},
-        {"in": "/v1/items", "at": "0.said.0.by", "value": "oracle", "becomes": "unknown"},
+        {"in": "/v1/items", "at": "items.0.via", "value": "pigeon", "becomes": "other"},
+        {"in": "/v1/items/1/said", "at": "said.0.by", "value": "oracle", "becomes": "unknown"},
     ],
-    "bad_row": {"in": "/v1/items", "at": "0.at", "value": 0},
+    "bad_row": {"in": "/v1/items", "at": "items.0.at", "value": 0},
     "reread": {"there": "1", "gone": "404"},
     "tag": {"conversation": "1", "tag": "slow"},
     "note": {"conversation": "1"},
     "internal_writes": [
         {"method": "PUT", "path": "/v1/items/1/tags"},
-        {"method": "POST", "path": "/v1/items/1/said", "body": {"internal": True}},
-        {"method": "DELETE", "path": "/v1/items/1/said/99"},
+        {"method": "POST", "path": "/v1/items/1/notes", "body": {"internal": True}},
+        {"method": "DELETE", "path": "/v1/items/1/notes/99"},
         {"method": "POST", "path": "/v1/wall"},
     ],
     "limits": [{"at": "text", "shortest": 1, "longest": 500, "never": "@"}],
@@ -78,9 +87,10 @@ class Twin(NamedTuple):
     kind: type[Any] = Tiny
     source: str = SOURCE
     spec: dict[str, Any] = SPEC
+    desk: type[Any] | None = Desk
 
     def case(self, tmp: Path) -> Case:
-        return Case("tiny", self.kind, self.source, self.spec, Path("fixtures/tiny"), tmp)
+        return Case("tiny", self.kind, self.source, self.spec, Path("fixtures/tiny"), tmp, self.desk)
 
 
 class Renamed(Tiny):
@@ -122,12 +132,15 @@ class Speechless(Tiny):
 
 
 class Picky(Tiny):
-    def understood(self, items: list[Any]) -> Any:
-        return super().understood([{**item, "id": "x"} if item["id"] == 2 else item for item in items])
+    def page(self, items: list[Any], *more: Any) -> Page:
+        return super().page([{**item, "id": "x"} if item["id"] == 2 else item for item in items], *more)
 
 
 class Numbering(Tiny):
     numbers: ClassVar[Iterator[int]] = count(1)
+
+    def page(self, items: list[Any], since: int, seen: Any) -> Page:
+        return super().page(items, since, lambda *_: False)
 
     def told(self, item: Any) -> Iterator[Record]:
         for record in super().told(item):
@@ -135,16 +148,18 @@ class Numbering(Tiny):
 
 
 class Spinning(Tiny):
-    def items(self, page: int) -> list[Any]:
-        return super().items(min(page, 2))
+    """It goes on from where it began."""
+
+    def listed(self, since: int, mark: str) -> Any:
+        return {**(super().listed(since, "") or {}), "more": True}
 
 
 class Forgetful(Tiny):
     def pull(self, stream: str, cursor: Any, seen: Any) -> Iterator[Page]:
         if cursor:
-            self.items(1)
-            self.items(1)
-        yield from super().pull(stream, None, seen)
+            self.listed(0, "")
+            self.listed(0, "1.2")
+        yield from super().pull(stream, None, lambda *_: False)
 
 
 class ChildrenFirst(Tiny):
@@ -169,9 +184,9 @@ class OwnWords(Tiny):
 
 
 class Searching(Tiny):
-    def items(self, page: int) -> list[Any]:
-        self.http.send("POST", "search", {"page": page})
-        return super().items(page)
+    def listed(self, since: int, mark: str) -> Any:
+        self.http.send("POST", "search", {"since": since})
+        return super().listed(since, mark)
 
 
 class NoOther(Tiny):
@@ -185,25 +200,24 @@ class EchoedWord(Tiny):
 
 
 class AllOrNothing(Tiny):
-    def understood(self, items: list[Any]) -> Any:
-        return [r for item in items for r in self.told(tiny._Item.model_validate(item))], ()
+    def page(self, items: list[Any], *more: Any) -> Page:
+        return super().page([tiny._Item.model_validate(item) and item for item in items], *more)
 
 
 class Swallowing(Tiny):
-    def understood(self, items: list[Any]) -> Any:
-        return super().understood(items)[0], ()
+    def page(self, *given: Any) -> Page:
+        return super().page(*given)._replace(rejects=())
 
 
 class Greedy(Tiny):
-    def understood(self, items: list[Any]) -> Any:
-        records, rejects = super().understood(items)
-        return ([], rejects) if rejects else (records, ())
+    def page(self, *given: Any) -> Page:
+        page = super().page(*given)
+        return page._replace(records=[]) if page.rejects else page
 
 
 class Gullible(Tiny):
-    def items(self, page: int) -> list[Any]:
-        text = self.http.get("items", {"page": page}).text
-        return [] if text.startswith("<") else super().items(page)
+    def listed(self, since: int, mark: str) -> Any:
+        return None if self.http.get("items", {"since": since}).text.startswith("<") else super().listed(since, mark)
 
 
 class Early(Tiny):
@@ -211,7 +225,7 @@ class Early(Tiny):
 
     def pull(self, stream: str, cursor: Any, seen: Any) -> Iterator[Page]:
         for page in super().pull(stream, cursor, seen):
-            yield Page([], {"page": (page.cursor or {})["page"] + 1})
+            yield Page([], page.cursor)
             self.http.get("me")
             yield page._replace(cursor=None)
 
@@ -263,12 +277,12 @@ class Public(Tiny):
     """A note without the word that keeps it inside."""
 
     def add_note(self, conversation: str, text: str) -> str:
-        return str(self.http.send("POST", f"items/{conversation}/said", {"text": text}).json()["id"])
+        return str(self.http.send("POST", f"items/{conversation}/notes", {"text": text}).json()["id"])
 
 
 class Mailing(Tiny):
     def announce(self, announcement: Announcement) -> str:
-        self.http.send("POST", "items/1/said", {"text": announcement.fallback})
+        self.http.send("POST", "items/1/notes", {"text": announcement.fallback})
         return super().announce(announcement)
 
 
@@ -313,6 +327,91 @@ class Confident(Tiny):
             yield Finding("token", True, "fine")
 
 
+# --- walks ---------------------------------------------------------------------------------------------------------
+
+
+class Trusting(Tiny):
+    """Takes it that the end of a list is always told."""
+
+    def listed(self, since: int, mark: str) -> Any:
+        told = super().listed(since, mark)
+        return told and {**told, "more": bool(told["more"])}
+
+
+class Hasty(Tiny):
+    """A page that is not full was the last, it thinks, and so was a full one."""
+
+    def listing(self, *given: Any) -> Iterator[Page]:
+        yield from list(super().listing(*given))[:1]
+
+    def pull(self, stream: str, cursor: Any, seen: Any) -> Iterator[Page]:
+        yield from self.listing((cursor or {}).get("since", 0), seen)
+
+
+class Counting(Tiny):
+    """Goes on by counting pages, while rows move from one to the other."""
+
+    def listed(self, since: int, mark: str) -> Any:
+        page = int(mark or 1)
+        told = self.http.get("items", {"since": since, "page": page}).json()
+        return {**told, "mark": str(page + 1)}
+
+
+class Settled(Tiny):
+    """A conversation that it knows has not changed, it thinks."""
+
+    def page(self, items: list[Any], since: int, seen: Any) -> Page:
+        known = self.__dict__.setdefault("known", set())
+        page = super().page([item for item in items if item["id"] not in known], since, lambda *_: False)
+        known.update(item["id"] for item in items)
+        return page
+
+    def pull(self, stream: str, cursor: Any, seen: Any) -> Iterator[Page]:
+        if not cursor:
+            yield from super().pull(stream, cursor, seen)
+
+
+class Rereading(Tiny):
+    def page(self, items: list[Any], since: int, seen: Any) -> Page:
+        return super().page(items, since, lambda *_: False)
+
+
+class Content(Tiny):
+    """One list is all there is."""
+
+    def pull(self, stream: str, cursor: Any, seen: Any) -> Iterator[Page]:
+        yield from self.listing((cursor or {}).get("since", 0), seen)
+
+
+class Stubborn(Tiny):
+    """Insists on a mark, in every run."""
+
+    def listed(self, since: int, mark: str) -> Any:
+        return self.http.get("items", {"mark": mark} if mark else {"since": since}).json()
+
+    def pull(self, stream: str, cursor: Any, seen: Any) -> Iterator[Page]:
+        mark, more = (cursor or {}).get("mark", ""), True
+        while more:
+            told = self.listed(0, mark)
+            mark, more = told["mark"], told.get("more") is True
+            yield self.page(told["items"], 0, seen)._replace(cursor={"mark": mark})
+
+
+class Brief(Tiny):
+    def said(self, item: int) -> Iterator[Any]:
+        yield from list(super().said(item))[:5]
+
+
+class Optimist(Tiny):
+    first_read: ClassVar[float] = 0.1
+
+
+class Wordless(Desk):
+    """A service that gives no more than so many messages of a conversation."""
+
+    most_messages: ClassVar[int | None] = 5
+
+
 def _without(key: str) -> dict[str, Any]:
     return {name: value for name, value in SPEC.items() if name != key}
 
@@ -355,6 +454,21 @@ TWINS = (
     Twin("one_bad_row_is_rejected_and_the_rest_kept", "cost 2 conversations", Greedy),
     Twin("a_web_page_instead_of_data_moves_no_cursor", "DID NOT RAISE", Gullible),
     Twin("a_walk_that_breaks_off_is_taken_up_without_a_loss", "the next pull lost", Early),
+    Twin("the_fixture_covers_every_capability", "lacks desk.py", desk=None),
+    Twin("the_fixture_covers_every_capability", "becomes other", spec=SPEC | {"unknown_words": []}),
+    Twin("lists_are_read_to_their_end_however_that_is_told", "'more'", Trusting),
+    Twin("lists_are_read_to_their_end_however_that_is_told", "ends by told, 1 were not read", Hasty),
+    Twin("what_moves_while_one_walks_is_not_lost", r"after page \d of 5: lost", Counting),
+    Twin("what_moves_while_one_walks_is_not_lost", "its new message was lost", Settled),
+    Twin("a_busy_day_while_one_walks_loses_nothing", "of 20", Counting),
+    Twin("a_busy_day_while_one_walks_loses_nothing", "new messages were lost", Settled),
+    Twin("rows_repeated_at_a_boundary_are_read_once", "rows were read again", Rereading),
+    Twin("rows_repeated_at_a_boundary_are_read_once", "lost", Hasty),
+    Twin("more_than_one_list_gives_is_crossed_without_a_loss", "10 were not told", Content),
+    Twin("cursors_that_expire_lose_nothing", "answered 410", Stubborn),
+    Twin("long_conversations_are_read_whole_or_said_to_be_cut", "were not read", Brief),
+    Twin("long_conversations_are_read_whole_or_said_to_be_cut", "nothing says so", Brief, desk=Wordless),
+    Twin("a_first_read_takes_as_long_as_doctor_says", "times as long", Optimist),
     Twin("what_is_gone_is_told_and_the_rest_read_again", "404 is gone, and this was told", Silent),
     Twin("what_is_gone_is_told_and_the_rest_read_again", "1 was not read again", Presuming),
     Twin("a_tag_is_added_to_the_others_and_can_be_taken_away", "it became", Replacing),

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from played import Counted, connected, desk_of
 from pydantic import SecretStr
 
 from connector import registry
@@ -189,7 +190,7 @@ def _bent(data: bytes, changes: list[Change]) -> bytes:
 
 @dataclass
 class Case:
-    """One adapter and one way to connect it. ``name`` is its file's; ``source`` its text."""
+    """One adapter and one way to connect it: the name of its file, its text, its fixture, who plays its service."""
 
     name: str
     kind: type[Any]
@@ -197,6 +198,7 @@ class Case:
     spec: dict[str, Any]
     folder: Path
     tmp: Path
+    desk: type[Any] | None = None
 
     def can(self, method: str) -> bool:
         return hasattr(self.kind, method)
@@ -230,6 +232,10 @@ class Case:
         )
         return self.kind(settings, client), line
 
+    def before(self, desk: Any, clock: StandingClock) -> tuple[Any, Counted]:
+        """The adapter, fresh, in front of a played desk."""
+        return connected(self.name, self.kind, desk, clock)
+
     def _answerer(self) -> Answerer:
         if "world" in self.spec:
             return sandboxed(self.folder / self.spec["world"], self.spec["token_header"])
@@ -255,8 +261,8 @@ class Case:
 class Walk:
     """What the pull engine does with pages, without a store: goes on from the last cursor, remembers the records."""
 
-    def __init__(self, adapter: Any) -> None:
-        self.adapter = adapter
+    def __init__(self, adapter: Any, most_pages: int = MOST_PAGES) -> None:
+        self.adapter, self.most_pages = adapter, most_pages
         self.pages: list[tuple[str, Page]] = []
         self.cursors: dict[str, Any] = {}
         self.stored: dict[tuple[str, str], Record] = {}
@@ -270,7 +276,7 @@ class Walk:
             for page in self.adapter.pull(stream, self.cursors.get(stream), self.seen):
                 assert isinstance(page, Page), f"{stream} gives {type(page).__name__}, not a Page"
                 self.pages.append((stream, page))
-                assert len(self.pages) < MOST_PAGES, "the page loop spins: pages without end"
+                assert len(self.pages) < self.most_pages, "the page loop spins: pages without end"
                 self._store(stream, page)
         return [page for _, page in self.pages[start:]]
 
@@ -310,4 +316,4 @@ def case_of(name: str, contract: Path, tmp: Path) -> Case:
     assert contract.exists(), f"adapters/{name}.py has no fixture: write fixtures/{name}/contract.json"
     source = (ADAPTERS / f"{name}.py").read_text("utf-8")
     spec = json.loads(contract.read_text("utf-8"))
-    return Case(name, registry.adapter_class(name), source, spec, contract.parent, tmp)
+    return Case(name, registry.adapter_class(name), source, spec, contract.parent, tmp, desk_of(contract.parent))

@@ -16,6 +16,7 @@ from typing import Any, get_args
 
 import pytest
 from contract_case import Case, Walk, key_of
+from played import lacking
 from pydantic import SecretStr, ValidationError
 
 from connector import registry
@@ -61,8 +62,11 @@ IDS = ("conversation", "author_id", "contact", "agent", "team", "inbox", "channe
 
 @dataclass(frozen=True)
 class Check:
+    """``needs``: the method that an adapter must have; ``played``: it must have a played desk."""
+
     run: Callable[[Case], None]
     needs: str
+    played: bool
 
     @property
     def name(self) -> str:
@@ -72,11 +76,11 @@ class Check:
 CHECKS: list[Check] = []
 
 
-def check(needs: str = "") -> Callable[[Callable[[Case], None]], Callable[[Case], None]]:
-    """Register a check, for adapters that have the method ``needs``."""
+def check(needs: str = "", *, played: bool = False) -> Callable[[Callable[[Case], None]], Callable[[Case], None]]:
+    """Register a check, for adapters that have the method ``needs``; ``played``: and pull over HTTP."""
 
     def register(run: Callable[[Case], None]) -> Callable[[Case], None]:
-        CHECKS.append(Check(run, needs))
+        CHECKS.append(Check(run, needs, played))
         return run
 
     return register
@@ -160,6 +164,10 @@ def the_fixture_covers_every_capability(case: Case) -> None:
         "announce": ("limits", "internal_writes"),
     }
     missing = [key for method, keys in wanted.items() if case.can(method) for key in keys if key not in case.spec]
+    if case.can("pull") and not case.reads_files:
+        missing += lacking(case.desk) if case.desk else ["desk.py"]
+        words = {one["becomes"] for one in case.spec.get("unknown_words", ())}
+        missing += [f"an unknown word that becomes {one}" for one in ("other", "unknown") if one not in words]
     assert not missing, f"the fixture lacks {', '.join(missing)}"
 
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 from vendors.deployment import Clock
-from vendors.intercom import Intercom
-from vendors.zendesk import Zendesk
 
 from connector.config import from_tables
 from connector.models import to_iso
 from connector.pull import sync
 from connector.sandbox import Sandbox, World
 from connector.sandbox.generate import generate
+from fixtures.intercom.vendor import Intercom
+from fixtures.zendesk.vendor import Zendesk
 
 pytestmark = pytest.mark.slow
 

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vendors.intercom import Intercom
-from vendors.trengo import Trengo
-from vendors.zendesk import Zendesk
 
 from connector import registry
 from connector.config import ServiceConfig, load
 from connector.connecting import write_section
 from connector.sandbox import Sandbox, World
 from connector.sandbox.generate import generate
+from fixtures.intercom.vendor import Intercom
+from fixtures.trengo.vendor import Trengo
+from fixtures.zendesk.vendor import Zendesk
 
 DESKPULSE = Path(sys.executable).with_name("deskpulse")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from broken_twins import TWINS, Twin
 from contract_case import case_of, cases
-from contract_checks import CHECKS, Check
+from contract_checks import Check
+from contract_walks import CHECKS
 
 PAIRS = [
     pytest.param(name, contract, check, id=f"{name}-{contract.stem}-{check.name}")
@@ -19,6 +20,8 @@ def test_every_adapter_keeps_the_contract(name, contract, check: Check, tmp_path
     case = case_of(name, contract, tmp_path)
     if check.needs and not case.can(check.needs):
         pytest.skip(f"{name} has no {check.needs}")
+    if check.played and case.reads_files:
+        pytest.skip(f"{name} reads files: there is nobody to play")
     check.run(case)
 
 

@@ -16,9 +16,6 @@ from typing import Any
 
 import pytest
 from vendors.deployment import Clock
-from vendors.intercom import Intercom
-from vendors.trengo import Trengo
-from vendors.zendesk import Zendesk
 
 from connector.config import Config, from_tables
 from connector.models import to_iso
@@ -26,6 +23,9 @@ from connector.pull import raise_for, sync
 from connector.sandbox import Sandbox, World
 from connector.sandbox.generate import generate
 from connector.store import connect
+from fixtures.intercom.vendor import Intercom
+from fixtures.trengo.vendor import Trengo
+from fixtures.zendesk.vendor import Zendesk
 
 pytestmark = pytest.mark.slow
 
