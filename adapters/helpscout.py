@@ -313,6 +313,7 @@ class HelpScout:
         **dict.fromkeys(("csat_response_rate", "csat_asked_rate"), "which surveys were offered is not told"),
         "first_response_time_from_handoff": "when a bot handed over is not told",
     }
+    first_read: ClassVar[float] = 1.04
     reread_limit: ClassVar[int] = 30
 
     def __init__(self, settings: HelpScoutSettings, http: Http) -> None:
@@ -349,17 +350,22 @@ class HelpScout:
         """What was modified since, the latest first: what is modified while we walk goes to the front and pushes the
         others further down, so that a walk repeats rows and skips none. (In the other direction it would go behind us
         and pull them up.) Rows do not say when they were modified, so the next walk begins at the service's own time at
-        the beginning of this one, minus an overlap, whose rows are known by their marks."""
+        the beginning of this one, minus an overlap, whose rows are known by their marks. So are those read lately, as
+        rows are that pages repeat."""
         since, page, total = cursor.get("since"), cursor.get("page", 1), cursor.get("total")
         known, marks = cursor.get("known", {}), cursor.get("marks", {})
+        lately = marks
         sheet = self._sheet(since, page)
         top = cursor.get("top", sheet.served)
         while True:
             fresh = {str(_inside(row, "id")): (_mark(row), row) for row in sheet.items}
-            changed = [row for name, (mark, row) in fresh.items() if known.get(name) != mark]
+            before = known | lately
+            changed = [row for name, (mark, row) in fresh.items() if before.get(name) != mark]
             records, rejects = self._understood(changed, seen)
-            here = {} if rejects else {name: mark for name, (mark, _) in fresh.items()}
-            marks = dict([*(here | marks if page == 1 else marks | here).items()][:MARKS])
+            told = set() if rejects else _told_of(records)
+            here = {name: mark for name, (mark, _) in fresh.items() if name in told or before.get(name) == mark}
+            marks = dict([*((here | marks if page == 1 else marks) | here).items()][:MARKS])
+            lately = dict([*(lately | here).items()][-MARKS:])
             following, total = _following(sheet, page, total), sheet.total
             walking = {"since": since, "page": following, "top": top, "total": total, "known": known, "marks": marks}
             done = {"since": top - OVERLAP if top else since, "known": marks}
@@ -467,7 +473,9 @@ class HelpScout:
             answers = dict(zip(asked, self.http.each(f"{ROWS}/{one}" for one in asked), strict=True))
             found = {one: answer.json() for one, answer in answers.items() if answer}
             ends = [_deleted(one) for one in some if one not in found]
-            ends += [_merged(one, _inside(row, "id")) for one, row in found.items() if str(_inside(row, "id")) != one]
+            ends += [
+                _merged(one, _inside(row, "id")) for one, row in found.items() if str(_inside(row, "id") or one) != one
+            ]
             records, rejects = self._understood(
                 list({_inside(row, "id"): row for row in found.values()}.values()), seen
             )
@@ -644,6 +652,12 @@ def _windows(start: Instant, end: Instant) -> Iterator[tuple[Instant, Instant]]:
         stop = min(start + WINDOW, end)
         yield start, stop
         start = stop
+
+
+def _told_of(records: list[Record]) -> set[str]:
+    """Conversations that were read, or are told as deleted; of one whose threads have vanished there is nothing."""
+    gone = {one.conversation for one in records if isinstance(one, Event) and one.kind == "deleted"}
+    return gone | {one.id for one in records if isinstance(one, Conversation)}
 
 
 def _mark(row: Any) -> str:
