@@ -313,6 +313,8 @@ class Intercom:
     Settings: ClassVar[type[AdapterSettings]] = IntercomSettings
     streams: ClassVar[tuple[str, ...]] = ("directory", "conversations", "removals")
     history: ClassVar[frozenset[str]] = frozenset({"status", "assigned", "team"})
+    first_read: ClassVar[float] = 1 + 1 / PAGE
+    """Each is read by itself, and is a row of a page."""
     reread_limit: ClassVar[int] = 200
 
     def __init__(self, settings: IntercomSettings, http: Http) -> None:
