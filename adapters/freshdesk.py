@@ -307,6 +307,7 @@ class Freshdesk:
         **dict.fromkeys(("csat_response_rate", "csat_asked_rate"), "which surveys were offered is not told"),
         "first_response_time_from_handoff": "when a bot handed over is not told",
     }
+    first_read: ClassVar[float] = 1.11
     reread_limit: ClassVar[int] = 50
 
     def __init__(self, settings: FreshdeskSettings, http: Http) -> None:
