@@ -297,6 +297,7 @@ class Front:
         ),
         "first_response_time_from_handoff": "when a bot handed over is not told",
     }
+    first_read: ClassVar[float] = 2.51
     reread_limit: ClassVar[int] = 40
 
     def __init__(self, settings: FrontSettings, http: Http) -> None:
