@@ -43,6 +43,7 @@ from connector.contract import (
 from connector.errors import BadPayload, Rejected
 from connector.models import (
     EARLIEST,
+    LATEST,
     OWN_NOTE_MARK,
     Agent,
     Author,
@@ -245,10 +246,14 @@ class _Chat(_Row):
         return next((one for one in self.parts if one.part_type == MERGED_AWAY), None)
 
     @property
-    def cut(self) -> int:
-        """How many parts there are in all, where the oldest are not given; else 0."""
-        total = (self.statistics and self.statistics.count_conversation_parts) or 0
-        return total if total > len(self.conversation_parts) >= PARTS else 0
+    def count(self) -> int:
+        """How many parts there are in all; 0 where that is not told."""
+        return (self.statistics and self.statistics.count_conversation_parts) or 0
+
+    @property
+    def cut(self) -> bool:
+        """May the oldest parts be missing? As many as are given at most are all only where the count says so."""
+        return self.count != len(self.conversation_parts) >= PARTS
 
 
 class _App(BaseModel):
@@ -311,7 +316,8 @@ class IntercomSettings(AdapterSettings):
 class Intercom:
     name: ClassVar[str] = "intercom"
     Settings: ClassVar[type[AdapterSettings]] = IntercomSettings
-    streams: ClassVar[tuple[str, ...]] = ("directory", "conversations", "removals")
+    streams: ClassVar[tuple[str, ...]] = ("directory", "removals", "conversations")
+    """Removals first: what is deleted while conversations are first read, which may take days, is then new."""
     history: ClassVar[frozenset[str]] = frozenset({"status", "assigned", "team"})
     first_read: ClassVar[float] = 1 + 1 / PAGE
     """Each is read by itself, and is a row of a page."""
@@ -362,10 +368,11 @@ class Intercom:
         return Schedule(hours.time_zone_name, _week(hours), _holidays(days)), bad
 
     def _conversations(self, cursor: Cursor, seen: Seen) -> Iterator[Page]:
-        """Oldest change first, so the cursor moves with every page; where the service should list in another order, it
-        moves once, at the end. What changes meanwhile comes again further on."""
-        top, last, ordered, after = cursor.get("since") or 0, 0, True, None
-        start = max(top - OVERLAP_S, EARLIEST // 1000)
+        """Oldest change first, so the cursor moves with every page, to where the page before ended: a row may be newer
+        than its place, and then nothing goes on from there in order. Where the order is another, the cursor moves once,
+        at the end. What changes meanwhile comes again further on."""
+        known, last, ordered, after = cursor.get("since") or 0, 0, True, None
+        start, top = max(known - OVERLAP_S, EARLIEST // 1000), known
         while True:
             answer = self.http.search("/conversations/search", _changed_since(start, after))
             found, rejects = rows(_Row, _items(answer, "conversations"), "conversation")
@@ -373,25 +380,28 @@ class Intercom:
             ordered, last, top = ordered and times == sorted(times), times[-1], max([top, *times])
             after = _following(answer, after)
             records, bad = self._read([row.id for row in found if not seen(row.id, row.updated_at)])
-            moved = {"since": top} if ordered or not after else None
+            sure = max(known, times[0]) if after else top
+            moved = {"since": sure} if ordered or not after else None
             yield Page(records, moved, rejects + bad, _number(answer, "total_count"))
             if not after:
                 return
 
     def _removals(self, cursor: Cursor) -> Iterator[Page]:
-        """In which order they are listed is not said: all are read when there are more than the last time, and told are
-        those since a day before the newest known one. What was deleted before our first look we never had."""
-        found, bad, total = list[_Deleted](), tuple[Reject, ...](), 0
+        """In which order they are listed is not said: all are read when there are not as many as the last walk began
+        with (what is added while it goes on may be on a page that it read), and told are those since a day before the
+        newest known one. The first look tells none: what was deleted before it we never had."""
+        found, bad, totals = list[_Deleted](), tuple[Reject, ...](), list[int]()
         for items, total in self._deletions():
-            if total == cursor.get("total"):
+            totals.append(total)
+            if totals[0] == cursor.get("total"):
                 return
             good, rejects = rows(_Deleted, items, "conversation")
             found, bad = found + good, bad + rejects
-        newest = max((one.deleted_at for one in found), default=None)
-        if newest:
-            since = (cursor.get("newest") or newest) - DAY
+        if totals:
+            newest = max([cursor.get("newest", 0), *(one.deleted_at for one in found)])
+            since = cursor.get("newest", LATEST) - DAY
             gone: list[Record] = [_gone(one.id, one.deleted_at) for one in found if one.deleted_at >= since]
-            yield Page(gone, {"total": total, "newest": newest}, bad)
+            yield Page(gone, {"total": totals[0], "newest": newest}, bad)
 
     def _deletions(self) -> Iterator[tuple[list[Any], int]]:
         """Pages with the number of all, until that many were listed or one is empty."""
@@ -724,7 +734,9 @@ def _gone(conversation: str, at: Instant | None) -> Event:
 
 def _cut(chat: _Chat) -> Reject:
     given = len(chat.conversation_parts)
-    return Reject("conversation", chat.id, f"only the newest {given} of its {chat.cut} parts are given")
+    if chat.count > given:
+        return Reject("conversation", chat.id, f"only the newest {given} of its {chat.count} parts are given")
+    return Reject("conversation", chat.id, f"only its newest {given} parts are given, and there may be more")
 
 
 def _events(chat: _Chat, messages: list[Message]) -> list[Event]:
