@@ -14,6 +14,7 @@ from connector.config import Config, ServiceConfig
 from connector.contract import Announces, Finding, Notes, Probes, Pulls, Tags
 from connector.errors import AuthFailed, ConfigError, ConnectorError
 from connector.http import HttpClient
+from connector.language import duration
 from connector.push.rules import kind_of
 from connector.secrets import keyring_name
 from connector.store import transaction
@@ -22,6 +23,8 @@ from connector.store.write import Store
 FINE, DOWN, WRONG = 0, 1, 2
 CLOCKS_APART_S = 120.0
 READABLE_BY_OTHERS = 0o077
+MANY = 10_000
+"""Conversations of the first read that is foretold."""
 CAPABILITIES = {"reads": Pulls, "tags": Tags, "notes": Notes, "announces": Announces}
 
 
@@ -121,7 +124,7 @@ def _service(service: ServiceConfig, config: Config, clock: Clock) -> Iterator[D
     with closing(http):
         yield Diagnosis(service.name, Finding("settings", True, f"{service.adapter}: {_abilities(adapter)}"), FINE)
         yield from _probed(service.name, adapter)
-        yield from (Diagnosis(service.name, finding, FINE) for finding in _wire(http, config))
+        yield from (Diagnosis(service.name, finding, FINE) for finding in (*_wire(http, config), *_pace(adapter, http)))
 
 
 def _abilities(adapter: Any) -> str:
@@ -152,3 +155,11 @@ def _wire(http: HttpClient, config: Config) -> Iterator[Finding]:
     if ahead is not None and abs(ahead) > CLOCKS_APART_S:
         side = "ahead of" if ahead > 0 else "behind"
         yield Finding("clock", None, f"this machine is {abs(ahead):.0f} s {side} the service", "set its clock, by NTP")
+
+
+def _pace(adapter: Any, http: HttpClient) -> Iterator[Finding]:
+    """How long the first pull takes at the pace that is set: it is the one that people wait for."""
+    if each := getattr(adapter, "first_read", None):
+        taken = duration(MANY * each / http.per_second, "en")
+        told = f"{MANY:,} conversations take about {taken}, at {http.per_second * 60:.3g} requests a minute"
+        yield Finding("first read", True, told)

@@ -89,7 +89,7 @@ class HttpClient:
         on_wait: Callable[[float], None] | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self.requests, self.waited_s = 0, 0.0
+        self.requests, self.waited_s, self.per_second = 0, 0.0, service.per_second
         self._served_at = self._token = ""
         self._service, self._clock, self._name, self._demo = service, clock, name, demo
         self._on_wait = on_wait or (lambda _: None)

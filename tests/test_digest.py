@@ -326,6 +326,28 @@ def test_what_got_worse_is_found_in_the_facts_and_compared_with_the_same_weekday
     assert found.before.text == "2026-11-13"
 
 
+def test_a_figure_that_no_source_can_feed_is_named_with_who_does_not_tell_it(conn: Connection, tmp_path: Path) -> None:
+    two_days(conn, 7200, 600)
+    conn.execute("""UPDATE sources SET lacks = '{"csat": "it has no ratings"}'""")
+    found = compose(conn, config_of(tmp_path), PERIOD, NOW)
+    english, french = text(found, "en"), text(found, "fr")
+    assert "Not told by inbox: Customer satisfaction (CSAT)." in english
+    assert "Non fourni par inbox\u00a0: Satisfaction client (CSAT)." in french
+    assert "CSAT" not in next(line for line in english.splitlines() if "No data" in line).partition("Not told")[0]
+
+
+def test_a_figure_that_one_of_two_sources_can_feed_is_simply_without_data(conn: Connection, tmp_path: Path) -> None:
+    two_days(conn, 7200, 600)
+    conn.execute("""UPDATE sources SET lacks = '{"csat": "it has no ratings"}'""")
+    conn.execute("INSERT INTO sources (id, name, adapter, last_synced_at) VALUES (2, 'other', 'files', ?)", (NOW,))
+    conn.execute(
+        "INSERT INTO conversations (source_id, vendor_id, created_at, status, seen_at, checked_at) "
+        "VALUES (2, 'x', 1, 'open', 0, 0)"
+    )
+    config = config_of(tmp_path, services={"inbox": {"adapter": "files"}, "other": {"adapter": "files"}, "slack": {}})
+    assert "Not told" not in text(compose(conn, config, PERIOD, NOW), "en")
+
+
 def test_when_nothing_moved_the_digest_is_quiet(conn: Connection, tmp_path: Path) -> None:
     two_days(conn, 600, 600)
     conn.execute("UPDATE fact_conversations SET status = 'done'")

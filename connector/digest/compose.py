@@ -11,7 +11,7 @@ from connector.digest import change
 from connector.digest.look import to_look_at
 from connector.digest.model import Cell, Digest, Line, Reason, Table
 from connector.metric import Metric, Value, compute, target_of
-from connector.metric.coverage import bounds, data_until
+from connector.metric.coverage import bounds, data_until, lacking
 from connector.metric.listing import met
 from connector.models import Instant
 from connector.period import Period, comparable, local_date
@@ -40,6 +40,7 @@ COLUMNS = (
 NOTHING = Cell(None, 0, "", None)
 By = Literal["channel", "team"]
 Catalogue = Mapping[str, Metric]
+Lacking = Mapping[str, Mapping[str, str]]
 Key = tuple[str, str, str | None, tuple[tuple[str, str | None], ...]]
 
 
@@ -61,7 +62,7 @@ def compose(conn: Connection, config: Config, period: Period, now: Instant) -> D
         now=now,
         data_until=data_until(conn),
         reasons=tuple(_reasons(conn, config, period, now)),
-        lines=tuple(_lines(config, catalogue, values, earlier)),
+        lines=tuple(_lines(config, catalogue, values, earlier, lacking(conn, config))),
         tables=tables,
         look=to_look_at(conn, period, now),
         values=(*values, *(value for table in tables for value in table.values)),
@@ -94,16 +95,19 @@ def _key(value: Value) -> Key:
     return value.key, value.statistic, value.clock, tuple(sorted(value.by.items()))
 
 
-def _lines(config: Config, catalogue: Catalogue, values: Sequence[Value], earlier: Sequence[Value]) -> Iterator[Line]:
+def _lines(
+    config: Config, catalogue: Catalogue, values: Sequence[Value], earlier: Sequence[Value], lacks: Lacking
+) -> Iterator[Line]:
     then = {_key(value): value for value in earlier}
     for value in values:
         before = then.get(_key(value))
         # Without opening hours there is no business time: a line that never says anything is left out.
         if value.clock != "business" or any(one and one.value is not None for one in (value, before)):
-            yield _line(config, catalogue[value.key], value, before)
+            unfed = tuple(lacks) if all(value.key in keys for keys in lacks.values()) else ()
+            yield _line(config, catalogue[value.key], value, before, unfed)
 
 
-def _line(config: Config, metric: Metric, value: Value, before: Value | None) -> Line:
+def _line(config: Config, metric: Metric, value: Value, before: Value | None, unfed: tuple[str, ...]) -> Line:
     moved = change.change(value, before)
     return Line(
         title=metric.title,
@@ -113,6 +117,7 @@ def _line(config: Config, metric: Metric, value: Value, before: Value | None) ->
         verdict=change.verdict(moved, metric.direction),
         target=target_of(metric, config, value.by),
         meets=_meets(config, metric, value),
+        unfed=unfed,
     )
 
 

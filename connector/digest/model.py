@@ -29,7 +29,8 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Line:
-    """One headline figure. ``meets`` says whether ``target`` is met; None without one."""
+    """One headline figure. ``meets`` says whether ``target`` is met; None without one. ``unfed`` names the sources where
+    none can feed it: there is no figure then, and why is known."""
 
     title: Words
     value: Value
@@ -39,6 +40,7 @@ class Line:
     target: float | None = None
     meets: bool | None = None
     passport: str | None = None
+    unfed: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:

@@ -33,6 +33,7 @@ SAY: dict[str, Words] = {
     "no-team": Words("no team", "sans équipe"),
     "no data": Words("no data", "aucune donnée"),
     "without": Words("No data", "Aucune donnée"),
+    "unfed": Words("Not told by {0}", "Non fourni par {0}"),
     "no change": Words("no clear change", "pas d'évolution nette"),
     "was": Words("was {0}", "avant : {0}"),
     "points": Words("{0} points", "{0} points"),
@@ -171,9 +172,13 @@ class Wording:
         return f"{self.say('target', amount)}{self.colon}{self.say('met' if line.meets else 'missed')}"
 
     def without_data(self) -> str:
-        """The figures that there is nothing to say about, in one line."""
-        empty = dict.fromkeys(self.label(line) for line in self.digest.lines if line.empty)
-        return f"{self.say('without')}{self.colon}{', '.join(empty)}." if empty else ""
+        """The figures that there is nothing to say about, in one line: those that no source can feed by themselves."""
+        empty: dict[tuple[str, ...], dict[str, None]] = {(): {}}
+        for line in self.digest.lines:
+            if line.empty:
+                empty.setdefault(line.unfed, {})[self.label(line)] = None
+        heads = {names: self.say("unfed", ", ".join(names)) if names else self.say("without") for names in empty}
+        return " ".join(f"{heads[names]}{self.colon}{', '.join(labels)}." for names, labels in empty.items() if labels)
 
     def cell(self, cell: Cell) -> str:
         """A figure in a table: "–" for none, "!" behind one that misses its target."""
