@@ -177,8 +177,8 @@ class Pulls(Protocol):
     with that service's name in the config, or None. One may have ``lacks: ClassVar[Mapping[str, str]]``: the KPIs that
     its vendor cannot feed, each with the reason. Where nothing else feeds them they are absent with it, never 0.
 
-    One that makes requests has ``first_read: ClassVar[float]``: how many of them a typical conversation costs when it is
-    read for the first time, its share of the lists included. ``doctor`` tells from it how long a first pull takes."""
+    One that makes requests has ``first_read: ClassVar[float]``: how many a typical conversation costs when it is read
+    for the first time, its share of the lists included. ``doctor`` tells from it how long a first pull takes."""
 
     streams: ClassVar[tuple[str, ...]]
     history: ClassVar[frozenset[str]]

@@ -193,6 +193,12 @@ def test_an_error_becomes_a_finding_and_an_exit_code(error: Exception, code: int
     assert "→ tick write" in text
 
 
+def test_how_long_the_first_read_takes_is_foretold_at_the_pace_that_is_set(probed: Any) -> None:
+    probed.first_read = 2.0
+    said = "10,000 conversations take about 1 h 07 min, at 300 requests a minute"
+    assert said in run("doctor", "probed").stdout
+
+
 def test_a_missing_secret_is_a_finding_that_names_the_setting(probed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PROBED_TOKEN")
     assert states("probed") == (2, {"probed settings": "failed"})

@@ -29,8 +29,9 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Line:
-    """One headline figure. ``meets`` says whether ``target`` is met; None without one. ``unfed`` names the sources where
-    none can feed it: there is no figure then, and why is known."""
+    """One headline figure. ``meets`` says whether ``target`` is met; None without one.
+
+    ``unfed`` names all sources where none of them can feed it: then there is no figure, and it is known why."""
 
     title: Words
     value: Value
