@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, field_validator
@@ -87,6 +87,8 @@ LIMIT, AT_ONCE = 100, 25
 OVERLAP, IMPORT_AGE = 10 * 60_000, 10 * 60_000
 ANSWERED_WITHIN = 30 * 24 * 3600_000
 RESTARTS = 5
+USUAL = "created_datetime"
+"""Gorgias's own order, newest first: what comes in the order of its ids, too, may come so, whatever was asked for."""
 EXPIRED = (400, 410, 422)
 """How an old cursor, or a sort field that is not taken, is answered."""
 UNREADABLE = (400, 403, 404)
@@ -285,6 +287,7 @@ class Gorgias:
     lacks: ClassVar[Mapping[str, str]] = {
         "first_response_time_from_handoff": "when a bot handed over is not told",
     }
+    first_read: ClassVar[float] = 2.02
     reread_limit: ClassVar[int] = 60
 
     def __init__(self, settings: GorgiasSettings, http: Http) -> None:
@@ -332,33 +335,36 @@ class Gorgias:
         yield Page([], {"since": max(tops)} if tops else None, rejects)
 
     def _changed(self, since: Instant | None) -> tuple[dict[int, Instant | None], tuple[Reject, ...]]:
-        """Tickets by id with their versions. One that moves to the front meanwhile is seen by the next walk, whose
-        watermark is none but a version that was read here."""
+        """Tickets by id with their newest versions: a list that begins anew tells some a second time. One that moves to
+        the front meanwhile is seen by the next walk, whose watermark is none but a version that was read here."""
         found: dict[int, Instant | None] = {}
         rejects: dict[Reject, None] = {}
         for items in self._walk("tickets", "updated_datetime", None if since is None else since - OVERLAP):
             listed, bad = rows(_Listed, items, "conversation")
             for one in listed:
-                found.setdefault(one.id, one.updated_datetime)
+                found[one.id] = max(found.get(one.id) or 0, one.updated_datetime or 0) or None
             rejects |= dict.fromkeys(bad)
         return found, tuple(rejects)
 
-    def _walk(self, path: str, field: str, since: Instant | None) -> Iterator[Items]:
-        """Pages, newest first until older than ``since``; to the end where the list does not come in that order.
-        An expired cursor begins anew: what repeats is known already."""
+    def _walk(self, path: str, field: str, since: Instant | None, refused: tuple[int, ...] = ()) -> Iterator[Items]:
+        """Pages, newest first until older than ``since``; to the end where the list does not come in that order, none
+        where the key may not read it. An expired cursor begins anew: what repeats is known already."""
         order: str | None = f"{field}:desc"
-        cursor, restarts, times = None, 0, list[Instant]()
+        cursor, restarts, told = None, 0, list[tuple[Instant, int]]()
         while True:
-            sheet = self._sheet(path, order, cursor, EXPIRED if order or cursor else ())
+            sheet = self._sheet(path, order, cursor, (*refused, *EXPIRED) if order or cursor else refused)
+            if not (sheet or order or cursor):
+                return
             if sheet is None:
                 order, restarts = (order, restarts + 1) if cursor else (None, restarts + 1)
-                cursor, times = None, []
+                cursor, told = None, []
                 if restarts > RESTARTS:
                     raise Transient(f"Gorgias's list of {path} broke off {RESTARTS} times: run it again later")
                 continue
             yield sheet.items
-            times += [at for one in rows(_Listed, sheet.items, path)[0] if (at := getattr(one, field))]
-            if sheet.following is None or (since is not None and order and _reached(times, since)):
+            told += [(at, one.id) for one in rows(_Listed, sheet.items, path)[0] if (at := getattr(one, field))]
+            sure = field == USUAL or not _descends([number for _, number in told])
+            if sheet.following is None or (since is not None and order and sure and _reached(told, since)):
                 return
             cursor = _other_than(cursor, sheet.following)
 
@@ -366,7 +372,7 @@ class Gorgias:
         """Surveys are answered long after they were made, in place: those of the last 30 days at every run."""
         newest = cursor.get("newest")
         top = newest or 0
-        for items in self._walk("satisfaction-surveys", "created_datetime", newest and newest - ANSWERED_WITHIN):
+        for items in self._walk("satisfaction-surveys", USUAL, newest and newest - ANSWERED_WITHIN, (403, 404)):
             surveys, bad = rows(_Survey, items, "rating")
             top = max([top, *(one.created_datetime or 0 for one in surveys)])
             yield Page([_rating(one) for one in surveys if one.sent_datetime or one.scored_datetime], None, bad)
@@ -407,23 +413,27 @@ class Gorgias:
     def _each(
         self, path: str, ids: Sequence[int] | Mapping[int, Any], absent: tuple[int, ...] = (404,)
     ) -> dict[int, Items]:
-        """All rows of each ticket's own list, side by side; none where there is no such list for us."""
-        found: dict[int, dict[Any, Any]] = {}
-        wanted: dict[int, str | None] = dict.fromkeys(ids)
-        while wanted:
-            asked = [
-                f"/api/{path.format(one, LIMIT)}" + (f"&cursor={quote(at, safe='')}" if at else "")
-                for one, at in wanted.items()
-            ]
-            following: dict[int, str | None] = {}
-            for (one, at), answer in zip(wanted.items(), self.http.each(asked, absent), strict=True):
-                sheet = _sheet(answer) if answer else _Sheet([], None)
-                known = found.setdefault(one, {})
-                known |= {_inside(item, "id"): item for item in sheet.items}
-                if sheet.following and _any_of(one, sheet.items):
-                    following[one] = _other_than(at, sheet.following)
-            wanted = following
-        return {one: list(items.values()) for one, items in found.items()}
+        """All rows of each ticket's own list, the first pages side by side; none where there is no such list for us."""
+        found: dict[int, Items] = {}
+        paths = {one: f"/api/{path.format(one, LIMIT)}" for one in ids}
+        for one, answer in zip(paths, self.http.each(paths.values(), absent), strict=True):
+            found[one] = self._whole(one, paths[one], _sheet(answer)) if answer else []
+        return found
+
+    def _whole(self, ticket: int, path: str, sheet: _Sheet) -> Items:
+        """A list from its first page on, at once, as cursors live shortly. One that expired all the same ends the run:
+        half a list must not pass for all of it."""
+        found: dict[Any, Any] = {}
+        cursor: str | None = None
+        while True:
+            found |= {_inside(item, "id"): item for item in sheet.items}
+            if sheet.following is None or not _any_of(ticket, sheet.items):
+                return list(found.values())
+            cursor = _other_than(cursor, sheet.following)
+            answer = self.http.find(path, {"cursor": cursor}, (404, *EXPIRED))
+            if answer is None:
+                raise Transient(f"Gorgias's lists of ticket {ticket} broke off: run it again later")
+            sheet = _sheet(answer)
 
     def _sheet(self, path: str, order: str | None, cursor: str | None, absent: tuple[int, ...] = ()) -> _Sheet | None:
         query: dict[str, str | int] = {"limit": LIMIT}
@@ -587,9 +597,13 @@ def _any_of(ticket: int, items: Items) -> bool:
     return any(_inside(item, "object_id") in (None, ticket) for item in items)
 
 
-def _reached(times: list[Instant], since: Instant) -> bool:
+def _reached(told: list[tuple[Instant, int]], since: Instant) -> bool:
     """Only a list that came in order so far has nothing newer behind what is old."""
-    return bool(times) and times[-1] < since and all(a >= b for a, b in pairwise(times))
+    return bool(told) and told[-1][0] < since and _descends([at for at, _ in told])
+
+
+def _descends(told: list[int]) -> bool:
+    return all(a >= b for a, b in pairwise(told))
 
 
 def _oldest_first(changed: Mapping[int, Instant | None]) -> list[tuple[int, Instant | None]]:
