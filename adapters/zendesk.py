@@ -379,6 +379,8 @@ class Zendesk:
     lacks: ClassVar[Mapping[str, str]] = {
         "first_response_time_from_handoff": "when a bot handed over is not told",
     }
+    first_read: ClassVar[float] = 1.01
+    """Where all is messaging, each conversation costs as much time as three requests do."""
     reread_limit: ClassVar[int] = 200
 
     def __init__(self, settings: ZendeskSettings, http: Http) -> None:
@@ -449,7 +451,8 @@ class Zendesk:
     def _exported(self, cursor: Cursor) -> Iterator[tuple[list[Any], Cursor]]:
         """Export pages, oldest change first, each with the cursor that is true after it. Only the service says where
         the end is: a page may be short, or empty, in the midst. Where it has forgotten the cursor, it is asked again by
-        the time of the newest row it gave, which comes before the rows that it has not given yet."""
+        the time of the oldest row of the last page: a row may have been touched again since it took its place on the
+        list, so the newest can be later than rows that are still to come."""
         after, since, restarted = cursor.get("after"), cursor.get("since", EARLIEST // 1000), None
         while True:
             start: Query = {"cursor": after} if after else {"start_time": max(since - OVERLAP_S, EARLIEST // 1000)}
@@ -463,7 +466,7 @@ class Zendesk:
             ended = _inside(answer.json(), "end_of_stream") is True
             if not ended and following in (None, after):
                 raise BadPayload("Zendesk's export does not go on and has no end: what came before it was kept")
-            after, since = following or after, max([since, *_generated(tickets)])
+            after, since = following or after, max(since, min(_generated(tickets), default=since))
             yield tickets, {"after": after, "since": since}
             if ended:
                 return
@@ -514,22 +517,24 @@ class Zendesk:
             yield Page([*gone, *records], None, bad + rejects)
 
     def _with_children(self, tickets: list[_Ticket], seen: Seen) -> tuple[list[Record], tuple[Reject, ...]]:
-        """Tickets with their words and their history; one whose version is stored already costs no call."""
-        fresh = {one.id: one for one in tickets if not seen(str(one.id), one.updated_at)}
+        """Tickets with their words and their history; one whose version is stored already costs no call. That one was
+        deleted is told in any case: not every change moves the time of the last one."""
+        fresh = {one.id: one for one in tickets if one.status == DELETED or not seen(str(one.id), one.updated_at)}
         alive = [one.id for one in fresh.values() if one.status != DELETED]
         audits = self._children(alive, "audits.json?include=users&", "audits")
         logs = self._children([one for one in audits if fresh[one].messaging], "conversation_log?", "events")
         records = [record for one in fresh.values() if one.status == DELETED for record in _deleted(one)]
-        rejects: tuple[Reject, ...] = ()
-        for ticket, answers in audits.items():
-            told, bad = _read(fresh[ticket], answers, logs.get(ticket, []))
+        mute = [one for one in audits if fresh[one].messaging and one not in logs]
+        rejects = tuple(Reject("conversation", str(one), "conversation log: not there") for one in mute)
+        for ticket in (one for one in audits if one not in mute):
+            told, bad = _read(fresh[ticket], audits[ticket], logs.get(ticket, []))
             records += _records(told, self._desk)
             rejects += bad
         return records, rejects
 
     def _children(self, tickets: Sequence[int], what: str, key: str) -> dict[int, list[Any]]:
-        """All pages of a list of each ticket, side by side; one that has vanished meanwhile is left out: it comes
-        again, as deleted."""
+        """All pages of a list of each ticket, side by side; one that has vanished meanwhile, between two pages too, is
+        left out: it comes again, as deleted."""
         found: dict[int, list[Any]] = {}
         wanted = dict.fromkeys(tickets, "")
         while wanted:
@@ -540,6 +545,8 @@ class Zendesk:
                     _items(answer, key)
                     found.setdefault(one, []).append(answer.json())
                     following |= {one: then} if (then := _after(answer, after)) else {}
+                else:
+                    found.pop(one, None)
             wanted = following
         return found
 
@@ -565,9 +572,9 @@ class Zendesk:
         return rows(model, [item for items in self._listed(path, key, query or {}) for item in items], kind)
 
     def _listed(self, path: str, key: str, query: Query) -> Iterator[list[Any]]:
-        """A list page by page; none where the plan does not have it."""
+        """A list page by page; none where the plan does not have it. A page that is missing later on is an error."""
         after = ""
-        while answer := self.http.find(path, query | _page(after), NOT_IN_PLAN):
+        while answer := self.http.find(path, query | _page(after), () if after else NOT_IN_PLAN):
             yield _items(answer, key)
             if not (after := _after(answer, after)):
                 return
