@@ -23,6 +23,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from email.utils import mktime_tz, parsedate_tz
 from functools import cached_property
 from html import escape
 from typing import Annotated, Any, ClassVar, NamedTuple
@@ -35,6 +36,7 @@ from connector.contract import AdapterSettings, Answer, Finding, Http, Seen, Ser
 from connector.errors import BadPayload, Rejected
 from connector.models import (
     EARLIEST,
+    LATEST,
     OWN_NOTE_MARK,
     Agent,
     Author,
@@ -107,11 +109,14 @@ ZONES = {
 API = "/api/v2"
 TICKETS, ARCHIVE, RATINGS = f"{API}/tickets", f"{API}/tickets/archived", "/surveys/satisfaction_ratings"
 PER_PAGE, MOST_PAGES, REREAD_AT_ONCE, LONGEST_TAG = 100, 300, 25, 32
-NOT_FOR_US, NO_SUCH_FILTER = (403, 404), (400, 403, 404)
+GONE = 404
+NOT_FOR_US, NO_SUCH_FILTER = (403, GONE), (400, 403, GONE)
 """Not in this plan, or not for this agent. A wrong key is 401."""
 SECOND, MINUTE = 1000, 60_000
 OVERLAP = 10 * MINUTE
 """Tickets that changed this shortly before the newest change seen are looked at again."""
+SETTLED = 10 * SECOND
+"""Times are whole seconds: what changed this shortly before an answer may change again without a newer time."""
 ANSWER_CHANGES = 14 * 24 * 60 * MINUTE
 """Ratings of the last days are listed again: they can be filtered by creation only."""
 GROWTH_A_MINUTE, OUR_SHARE, LISTS_SHARE = 200, 1 / 3, 1 / 10
@@ -166,6 +171,13 @@ class _Ticket(BaseModel):
     stats: _Stats | None = None
     created_at: When
     updated_at: When
+    settled: bool = True
+    """Not Freshdesk's word, but ours: see SETTLED."""
+
+    @property
+    def version(self) -> Instant:
+        """What is not settled is a little older than it says, so that it is read once more."""
+        return self.updated_at if self.settled else self.updated_at - 1
 
 
 class _Said(BaseModel):
@@ -406,7 +418,7 @@ class Freshdesk:
         if answer is None:
             return None
         items = _items(answer)
-        found, rejects = rows(_Ticket, items, "conversation")
+        found, rejects = _tickets(answer, items)
         return _Sheet(found, rejects, [str(_inside(item, "id")) for item in items], _more(answer))
 
     def _ratings(self, cursor: Cursor) -> Iterator[Page]:
@@ -432,21 +444,25 @@ class Freshdesk:
     # reread
 
     def reread(self, ids: Sequence[str], seen: Seen) -> Iterator[Page]:
-        """An archived ticket is not gone: it has moved."""
+        """An archived ticket is not gone: it has moved. One that this agent may see no longer stays as it was."""
         for start in range(0, len(ids), REREAD_AT_ONCE):
             some = ids[start : start + REREAD_AT_ONCE]
-            answers = dict(zip(some, self.http.each(f"{TICKETS}/{one}?include=stats" for one in some), strict=True))
-            missing = [one for one, answer in answers.items() if answer is None]
+            paths = (f"{TICKETS}/{one}?include=stats" for one in some)
+            answers = dict(zip(some, self.http.each(paths, NOT_FOR_US), strict=True))
+            missing = [one for one, answer in answers.items() if answer is None and self._is_gone(one)]
             stored_away = {one: self.http.find(f"{ARCHIVE}/{one}", None, NOT_FOR_US) for one in missing}
             gone = [Event(f"{one}:gone", one, None, "deleted") for one, a in stored_away.items() if a is None]
             yield self._read_again(answers.values(), seen, TICKETS, gone)
             if len(gone) < len(missing):
                 yield self._read_again(stored_away.values(), seen, ARCHIVE, [])
 
+    def _is_gone(self, ticket: str) -> bool:
+        return self.http.status(f"{TICKETS}/{ticket}", NOT_FOR_US) == GONE
+
     def _read_again(self, answers: Iterable[Answer | None], seen: Seen, root: str, gone: list[Event]) -> Page:
-        tickets, bad = rows(_Ticket, [answer.json() for answer in answers if answer], "conversation")
-        records, rejects = self._with_children(tickets, seen, root)
-        return Page([*gone, *records], None, bad + rejects)
+        read = [_tickets(answer, [answer.json()]) for answer in answers if answer]
+        records, rejects = self._with_children([ticket for found, _ in read for ticket in found], seen, root)
+        return Page([*gone, *records], None, (*(reject for _, bad in read for reject in bad), *rejects))
 
     def _with_children(
         self, tickets: list[_Ticket], seen: Seen, root: str = TICKETS
@@ -474,6 +490,8 @@ class Freshdesk:
                     _other_than(found.get(one, [])[-len(items) :] if items else None, items)
                     found.setdefault(one, []).extend(items)
                     following |= {one: page + 1} if _more(answer) else {}
+                else:
+                    found.pop(one, None)
             wanted = following
         return found
 
@@ -503,14 +521,16 @@ class Freshdesk:
     # lists that are read once
 
     def _pages(self, path: str, params: Query, page: int = 1) -> Iterator[tuple[list[Any], bool]]:
-        """Pages and whether there are more; none where the plan or the agent has no such list."""
+        """Pages and whether there are more; none where the plan or the agent has no such list. A list that is refused
+        on its way is no list that has ended: what is listed by creation only would never be asked for again."""
         before: list[Any] | None = None
-        while answer := self.http.find(f"{API}{path}", {**params, "per_page": PER_PAGE, "page": page}, NOT_FOR_US):
+        refused: tuple[int, ...] = NOT_FOR_US
+        while answer := self.http.find(f"{API}{path}", {**params, "per_page": PER_PAGE, "page": page}, refused):
             before = _other_than(before, _items(answer))
             yield before, _more(answer)
             if not _more(answer):
                 return
-            page += 1
+            page, refused = page + 1, ()
 
     def _all(self, path: str) -> list[Any]:
         return [item for items, _ in self._pages(path, {}) for item in items]
@@ -674,6 +694,14 @@ def _items(answer: Answer) -> list[Any]:
     return found
 
 
+def _tickets(answer: Answer, items: list[Any]) -> tuple[list[_Ticket], tuple[Reject, ...]]:
+    """Whether one is settled is told by Freshdesk's own clock, which comes with every answer."""
+    found, rejects = rows(_Ticket, items, "conversation")
+    date = parsedate_tz(answer.headers.get("date", ""))
+    settled = mktime_tz(date) * SECOND - SETTLED if date else LATEST
+    return [one.model_copy(update={"settled": one.updated_at < settled}) for one in found], rejects
+
+
 def _more(answer: Answer) -> bool:
     """Only the header tells; a full page need not be followed by another."""
     return re.search(r'rel="?next\b', answer.headers.get("link", "")) is not None
@@ -791,7 +819,7 @@ def _conversation(ticket: _Ticket, status: Status, link: str) -> Conversation:
         id=str(ticket.id),
         created_at=ticket.created_at,
         status="done" if removed else status,
-        changed_at=None if removed else ticket.updated_at,
+        changed_at=None if removed else ticket.version,
         inbox=_id(ticket.email_config_id) or desk,
         channel=_id(ticket.source),
         contact=_id(ticket.requester_id),
