@@ -84,7 +84,7 @@ OVERLAP = 10 * 60_000
 """Conversations whose activity is this much older than the newest one seen are looked at again."""
 ANSWER_CHANGES = 15 * 24 * 3600_000
 """A customer may change a survey answer for 14 days, in place and with no trace in any list."""
-MESSAGES_A_PAGE, REREAD_AT_ONCE = 100, 25
+MESSAGES_A_PAGE, WRITTEN_AT_ONCE, REREAD_AT_ONCE = 100, 5, 25
 Query = dict[str, str | int | Sequence[str]]
 ALL_CONVERSATIONS: Query = {
     "status": "all",  # unsaid, it means open ones only
@@ -283,6 +283,7 @@ class Chatwoot:
     Settings: ClassVar[type[AdapterSettings]] = ChatwootSettings
     streams: ClassVar[tuple[str, ...]] = ("directory", "contacts", "conversations", "ratings")
     history: ClassVar[frozenset[str]] = frozenset({"status"})
+    first_read: ClassVar[float] = 2.11
     reread_limit: ClassVar[int] = 200
 
     def __init__(self, settings: ChatwootSettings, http: Http) -> None:
@@ -408,8 +409,8 @@ class Chatwoot:
             following: dict[int, int] = {}
             for (chat, last), answer in zip(wanted.items(), self.http.each(paths), strict=True):
                 if answer:
-                    page = _items(answer, "payload")
-                    found.setdefault(chat, []).extend(page)
+                    page, talk = _items(answer, "payload"), found.setdefault(chat, [])
+                    talk += _others(page, talk)
                     following |= {chat: _last(page, last)} if len(page) >= MESSAGES_A_PAGE else {}
             wanted = following
         return found
@@ -546,11 +547,17 @@ def _number(answer: Answer, *path: str) -> int:
 
 
 def _last(messages: list[Any], after: int) -> int:
-    """Where the next page begins: they are listed by time, so the last one's id, which need not be the highest."""
-    last = next((one for one in reversed(_ids(messages)) if isinstance(one, int)), 0)
+    """After which id the next page begins. They are listed by time: a late one's id is not the highest, and of some
+    written at once the first may have the higher id, so a few are read again."""
+    last = min((one for one in _ids(messages[-WRITTEN_AT_ONCE:]) if isinstance(one, int)), default=0)
     if last <= after:
         raise BadPayload(f"Chatwoot gave the same messages again after message {after}: run it again later")
     return last
+
+
+def _others(page: list[Any], known: list[Any]) -> list[Any]:
+    ids = set(map(str, _ids(known)))
+    return [one for one in page if str(_inside(one, "id")) not in ids]
 
 
 def _ids(items: list[Any]) -> list[Any]:
@@ -574,7 +581,7 @@ def _newest_first(read: Callable[[int], _Sheet], cursor: Cursor, overlap: int = 
 
     New activity only pushes rows further down, so a walk that goes on at its page repeats rows and skips none; what
     rises above that page meanwhile is newer than ``top``, where the next walk ends. A row that is deleted pulls the
-    others up: where the total has shrunk, the page before is read again.
+    others up: where the total has shrunk, as many pages are read again, whatever a page of this server holds.
     """
     since, top, total = cursor.get("since"), cursor.get("top"), cursor.get("total", 0)
     page, before = cursor.get("page", 1), [None]
@@ -582,11 +589,12 @@ def _newest_first(read: Callable[[int], _Sheet], cursor: Cursor, overlap: int = 
         sheet = read(page)
         times = [row.active for row in sheet.found]
         top = top or max(times, default=None)
-        if not sheet.ids or _all_known(times, since):
+        gone, total = total - sheet.total if sheet.total and page > 1 else 0, sheet.total
+        if gone <= 0 and (not sheet.ids or _all_known(times, since)):
             yield sheet, {"since": top - overlap if top else since}
             return
         before = _other_than(before, sheet.ids)
-        page, total = (page - 1 if 0 < sheet.total < total and page > 1 else page + 1), sheet.total
+        page = max(page - gone, 1) if gone > 0 else page + 1
         yield sheet, {"since": since, "top": top, "page": page, "total": total}
 
 
