@@ -329,11 +329,16 @@ class Front:
         """All there are, once; from then on those of which the events tell, beginning with the events since the list
         was opened, so that what moves in it meanwhile is not lost."""
         if not cursor:
-            newest = rows(_Happened, self._page(self.http.get(NEWEST_EVENT))[0], "event")[0]
-            cursor = {"since": max((one.emitted_at for one in newest), default=None), "list": EVERY_CONVERSATION}
+            cursor = {"since": self._newest_event(), "list": EVERY_CONVERSATION}
+            yield Page([], cursor)  # what leaves the list before its first page is stored is told by the events too
         if "list" in cursor:
             cursor = yield from self._every(cursor, seen)
         yield from self._changed(cursor)
+
+    def _newest_event(self) -> Instant | None:
+        """Of those that can be read: a page may be without rows though another one follows."""
+        pages = self._pages(NEWEST_EVENT, NEWEST_EVENT)
+        return next((one.emitted_at for items, _ in pages for one in rows(_Happened, items, "event")[0]), None)
 
     def _every(self, cursor: Cursor, seen: Seen) -> Generator[Page, None, Cursor]:
         """Last moved first. The cursor moves page by page, with parts of a page stored as they come."""
@@ -361,8 +366,8 @@ class Front:
             in_order, last, top = in_order and times == sorted(times), times[-1], max(top, *times)
             if in_order or following is None:
                 since = top or since
-            known = _recent(known, [*events, *read.events], since)
-            yield Page(read.records, {"since": since, "known": known}, bad + read.rejects)
+            known = _recent(known, [*events, *read.events], cursor["since"])
+            yield Page(read.records, {"since": since, "known": _recent(known, [], since)}, bad + read.rejects)
 
     def _read_of(self, events: list[_Happened], known: Collection[str]) -> _Read:
         """The conversations that the new ones of these events are of, as they are now. A merge is told by its event
@@ -413,7 +418,8 @@ class Front:
             shared |= dict.fromkeys(told.around())
             own += told.records()
             rejects += bad_events + bad + bad_notes
-            known += events
+            # What happened after the conversation was told is not in it: the feed is to bring that, not to skip it.
+            known += [one for one in events if one.emitted_at <= (chat.updated_at or 0)]
         return _Read([*shared, *own], rejects, known)
 
     def _notes(self, chat: str) -> tuple[list[_Comment], tuple[Reject, ...]]:
@@ -458,16 +464,18 @@ class Front:
         return found
 
     def _pages(self, start: str, path: str) -> Iterator[tuple[Items, str | None]]:
-        """Pages from ``path`` on, each with the address of the next. One remembered from an earlier run may have
-        expired: then from the start again."""
-        asked = {path}
+        """Pages from ``path`` on, each with the address of the next. One remembered from an earlier run, or for as long
+        as it took to read a page's conversations, may have expired: then from the start again, where that led further
+        than the time before."""
+        asked, given, furthest = {path}, 0, 0 if path == start else -1
         following: str | None = path
         while following:
-            answer = self.http.find(following, absent=() if start in asked else EXPIRED)
+            answer = self.http.find(following, absent=EXPIRED if given > furthest else ())
             if answer is None:
-                following = _another(start, asked)
+                asked, given, furthest, following = {start}, 0, given, start
                 continue
             items, following = self._page(answer)
+            given += 1
             yield items, following and _another(following, asked)
 
     @staticmethod
