@@ -13,15 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vendors.found import VENDORS
 
 from connector import registry
 from connector.config import ServiceConfig, load
 from connector.connecting import write_section
 from connector.sandbox import Sandbox, World
 from connector.sandbox.generate import generate
-from fixtures.intercom.vendor import Intercom
-from fixtures.trengo.vendor import Trengo
-from fixtures.zendesk.vendor import Zendesk
 
 DESKPULSE = Path(sys.executable).with_name("deskpulse")
 
@@ -104,7 +102,7 @@ def test_an_inbox_is_connected_and_the_config_keeps_its_comments(folder: Path) -
     assert "inbox" in terminal.shown
 
 
-@pytest.mark.parametrize("kind", [Trengo, Zendesk, Intercom])
+@pytest.mark.parametrize("kind", VENDORS.values(), ids=VENDORS)
 def test_each_played_vendor_is_connected_and_then_synced(kind: Any, folder: Path) -> None:
     world = generate(1)
     few = World(world.zone, {"conversation": world.conversations[:5], "team": world.teams, "agent": world.agents})

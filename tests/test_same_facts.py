@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vendors import Differences
 from vendors.deployment import Clock
+from vendors.found import VENDORS
 
 from connector.config import Config, from_tables
 from connector.models import to_iso
@@ -23,9 +25,6 @@ from connector.pull import raise_for, sync
 from connector.sandbox import Sandbox, World
 from connector.sandbox.generate import generate
 from connector.store import connect
-from fixtures.intercom.vendor import Intercom
-from fixtures.trengo.vendor import Trengo
-from fixtures.zendesk.vendor import Zendesk
 
 pytestmark = pytest.mark.slow
 
@@ -41,42 +40,10 @@ Row = dict[str, Any]
 Rows = dict[str, Row]
 
 # (column pattern, README's words for it, why), by way in.
-DIFFER: dict[str, list[tuple[str, str, str]]] = {
-    "chatwoot": [
-        ("solver_id", "who solved", "what a bot closes is credited to nobody"),
-    ],
-    "trengo": [
-        ("language", "language", "no ticket tells it"),
-        ("handoff_.*", "hand-off by a bot", "no hand-off is told"),
-        ("solver_id", "who solved", "who closed is not told: whoever held the ticket is credited"),
-        (
-            "first_done_at|first_resolution_.*|open_.*",
-            "first resolution of what was reopened",
-            "a first pull sees the last closing only; reopenings are noticed from then on",
-        ),
-        ("status", "pending", "there is no such status: a bot's ticket is open"),
-    ],
-    "zendesk": [
-        ("handoff_.*", "hand-off by a bot", "no hand-off is told"),
-        ("solver_id", "who solved", "what a bot or an automation closes is credited to nobody"),
-        (
-            "direction|first_response_.*|first_any_.*|first_responder_id|first_contact_resolution",
-            "campaigns, and first responses in them",
-            "they look like automations, so the ticket is the customer's once one answers",
-        ),
-    ],
-    "intercom": [
-        ("inbox_id", "inbox", "there are none: the workspace is one"),
-        ("language", "language", "it is not told with a conversation"),
-        (
-            ".*_business_s",
-            "business time where a workspace has several schedules",
-            "no conversation says which one holds: write it into `[calendar]`",
-        ),
-        ("handoff_at|handoff_response_s", "instant of a hand-off", "that Fin handed over is told, when is not"),
-        ("solver_id", "who solved", "what a workflow closes is credited to nobody"),
-        ("status", "pending", "there is no such status: it is open"),
-    ],
+# What cannot agree, by way in.
+DIFFER: dict[str, Differences] = {
+    "chatwoot": (("solver_id", "who solved", "what a bot closes is credited to nobody"),),
+    **{name: kind.differs for name, kind in VENDORS.items()},
 }
 
 
@@ -104,13 +71,7 @@ def by_vendor(kind: Any) -> Callable[[World, Path], AbstractContextManager[tuple
     return way
 
 
-WAYS = {
-    "files": by_files,
-    "chatwoot": by_chatwoot,
-    "trengo": by_vendor(Trengo),
-    "zendesk": by_vendor(Zendesk),
-    "intercom": by_vendor(Intercom),
-}
+WAYS = {"files": by_files, "chatwoot": by_chatwoot, **{name: by_vendor(kind) for name, kind in VENDORS.items()}}
 
 
 def facts_by(way: str, world: World, folder: Path) -> Rows:

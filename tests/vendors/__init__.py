@@ -1,5 +1,7 @@
 """Vendors played over real HTTP on loopback, each holding a sandbox's world and speaking its own API.
 
+Each is a subclass of ``Vendor`` in ``fixtures/NAME/vendor.py``, and found by ``vendors.found``.
+
 with Trengo(generate(1)) as vendor:
     section = vendor.settings()      # the adapter's section of a demo's config
 """
@@ -22,10 +24,15 @@ class Desk(Dialect, Protocol):
     originals: dict[str, str]
 
 
+Differences = tuple[tuple[str, str, str], ...]
+"""(pattern of fact columns, README's words for them, why they cannot agree with the same world's files)"""
+
+
 class Vendor:
     """A desk behind HTTP. A context manager: starts on a free port, stops at the end."""
 
     name: ClassVar[str]
+    differs: ClassVar[Differences] = ()
 
     def __init__(self, desk: Desk) -> None:
         self.loopback, self.violations, self.originals = Loopback(desk), desk.violations, desk.originals
