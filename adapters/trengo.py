@@ -258,7 +258,7 @@ class Trengo:
         **dict.fromkeys(("csat_response_rate", "csat_asked_rate"), "which surveys were offered is not told"),
         "first_response_time_from_handoff": "when a bot handed over is not told",
     }
-    first_read: ClassVar[float] = 1.05
+    first_read: ClassVar[float] = 1.08
     reread_limit: ClassVar[int] = 60
 
     def __init__(self, settings: TrengoSettings, http: Http) -> None:
@@ -800,7 +800,8 @@ def _budget(headers: Mapping[str, str], per_second: float) -> Finding:
 def _inboxes(boxes: Mapping[int, _Named]) -> Finding:
     if not boxes:
         return Finding("channels", None, "no list of them: their names are taken from tickets")
-    return Finding("channels", True, ", ".join(f"{box.label} ({box.id})" for box in boxes.values()))
+    numbers = ", ".join(f"{box.id} ({box.type or 'no type'})" for box in boxes.values())
+    return Finding("channels", True, f"{len(boxes)}: {numbers}")
 
 
 def _scores(field: str, exists: bool, filled: int, tickets: int) -> Finding:

@@ -371,6 +371,20 @@ class Settled(Tiny):
             yield from super().pull(stream, cursor, seen)
 
 
+class Bookmarking(Tiny):
+    """Goes on at the page where it broke off, whatever has moved since."""
+
+    def pull(self, stream: str, cursor: Any, seen: Any) -> Iterator[Page]:
+        since, newest, page = (
+            (cursor or {}).get(key, usual) for key, usual in (("since", 0), ("newest", 0), ("page", 1))
+        )
+        while items := self.http.get("items", {"since": since, "page": page}).json()["items"]:
+            found, page = self.page(items, newest, seen), page + 1
+            newest = (found.cursor or {})["since"]
+            yield found._replace(cursor={"since": since, "newest": newest, "page": page})
+        yield Page([], {"since": newest, "newest": newest})
+
+
 class Rereading(Tiny):
     def page(self, items: list[Any], since: int, seen: Any) -> Page:
         return super().page(items, since, lambda *_: False)
@@ -460,6 +474,7 @@ TWINS = (
     Twin("lists_are_read_to_their_end_however_that_is_told", "ends by told, 1 were not read", Hasty),
     Twin("what_moves_while_one_walks_is_not_lost", r"after page \d of 5: lost", Counting),
     Twin("what_moves_while_one_walks_is_not_lost", "its new message was lost", Settled),
+    Twin("what_moves_while_a_walk_is_broken_off_is_not_lost", "broken off after page 1, then stir", Bookmarking),
     Twin("a_busy_day_while_one_walks_loses_nothing", "of 20", Counting),
     Twin("a_busy_day_while_one_walks_loses_nothing", "new messages were lost", Settled),
     Twin("rows_repeated_at_a_boundary_are_read_once", "rows were read again", Rereading),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import httpx
 from contract_case import Case, StandingClock, Walk
 from contract_checks import CHECKS, check
 from played import nothing
@@ -85,6 +86,42 @@ def _moved_once(case: Case, move: str, page: int, place: str) -> None:
     where = f"{move} of conversation {number + 1} after page {page} of {desk.per_page}"
     assert not read.lacks(left), f"{where}: lost {[ids.index(one) + 1 for one in read.lacks(left)]}"
     assert not read.misses(said), f"{where}: its new message was lost"
+
+
+@check("pull", played=True)
+def what_moves_while_a_walk_is_broken_off_is_not_lost(case: Case) -> None:
+    """The service fails after a page; conversations change or leave the list before the next run takes it up."""
+    for move in ("stir", "drop"):
+        for page in (1, 2):
+            for place in (0, page * case.desk().per_page - 1, page * case.desk().per_page, -1):
+                _broken_off(case, move, page, place)
+
+
+def _broken_off(case: Case, move: str, page: int, place: int) -> None:
+    desk = case.desk()
+    ids = desk.fill(3 * desk.per_page)
+    desk.after_list = fails_after(page)
+    read = Reading(case, desk)
+    read.on(breaks=True)
+    desk.after_list = nothing
+    said = list(filter(None, [getattr(desk, move)(ids[place])]))
+    read.on()
+    read.on()
+    lost = read.lacks([one for one in ids if one != ids[place] or move == "stir"])
+    where = f"broken off after page {page}, then {move} of conversation {ids.index(ids[place]) + 1}"
+    assert not lost, f"{where}: lost {[ids.index(one) + 1 for one in lost]}"
+    assert not read.misses(said), f"{where}: its new message was lost"
+
+
+def fails_after(times: int) -> Callable[[], None]:
+    """Every call beyond that number fails, as a line that is cut does."""
+    calls = iter(range(1, 1_000_000))
+
+    def called() -> None:
+        if next(calls) > times:
+            raise httpx.ReadError("the line was cut")
+
+    return called
 
 
 def after(times: int, act: Callable[[], object]) -> Callable[[], None]:
