@@ -88,7 +88,7 @@ OVERLAP, IMPORT_AGE = 10 * 60_000, 10 * 60_000
 ANSWERED_WITHIN = 30 * 24 * 3600_000
 RESTARTS = 5
 USUAL = "created_datetime"
-"""Gorgias's own order, newest first: what comes in the order of its ids, too, may come so, whatever was asked for."""
+"""What Gorgias sorts its lists by, newest first, unless it takes another field."""
 EXPIRED = (400, 410, 422)
 """How an old cursor, or a sort field that is not taken, is answered."""
 UNREADABLE = (400, 403, 404)
@@ -363,8 +363,7 @@ class Gorgias:
                 continue
             yield sheet.items
             told += [(at, one.id) for one in rows(_Listed, sheet.items, path)[0] if (at := getattr(one, field))]
-            sure = field == USUAL or not _descends([number for _, number in told])
-            if sheet.following is None or (since is not None and order and sure and _reached(told, since)):
+            if sheet.following is None or (since is not None and order and _reached(told, since, field)):
                 return
             cursor = _other_than(cursor, sheet.following)
 
@@ -597,9 +596,11 @@ def _any_of(ticket: int, items: Items) -> bool:
     return any(_inside(item, "object_id") in (None, ticket) for item in items)
 
 
-def _reached(told: list[tuple[Instant, int]], since: Instant) -> bool:
-    """Only a list that came in order so far has nothing newer behind what is old."""
-    return bool(told) and told[-1][0] < since and _descends([at for at, _ in told])
+def _reached(told: list[tuple[Instant, int]], since: Instant, field: str) -> bool:
+    """Only a list that came in order so far has nothing newer behind what is old. One in the order of its ids as well
+    may come in Gorgias's usual order, whatever was asked for: it is no proof."""
+    in_order = bool(told) and told[-1][0] < since and _descends([at for at, _ in told])
+    return in_order and (field == USUAL or not _descends([number for _, number in told]))
 
 
 def _descends(told: list[int]) -> bool:
