@@ -160,6 +160,6 @@ def _wire(http: HttpClient, config: Config) -> Iterator[Finding]:
 def _pace(adapter: Any, http: HttpClient) -> Iterator[Finding]:
     """How long the first pull takes at the pace that is set: it is the one that people wait for."""
     if each := getattr(adapter, "first_read", None):
-        taken = duration(MANY * each / http.per_second, "en")
+        taken = duration(MANY * each / http.per_second, "en", days=False)
         told = f"{MANY:,} conversations take about {taken}, at {http.per_second * 60:.3g} requests a minute"
         yield Finding("first read", True, told)
