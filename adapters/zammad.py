@@ -102,6 +102,8 @@ ROOT = "/api/v1"
 TICKETS_A_PAGE = 100
 SETTLED = 3_600_000
 """What changed within this before the newest change is walked by page and looked at again in the next run."""
+MOST_PAGES = 100
+"""10,000 rows, where a search may end without a word: even within the last hour, the walk then sets out anew."""
 DELETABLE = 9 * 60_000
 """Zammad lets a note's author delete it for ten minutes."""
 OUT_OF_SIGHT, GONE = 403, 404
@@ -270,6 +272,7 @@ class Zammad:
         ),
         "first_response_time_from_handoff": "when a bot handed over is not told",
     }
+    first_read: ClassVar[float] = 3.01
     reread_limit: ClassVar[int] = 200
 
     def __init__(self, settings: ZammadSettings, http: Http) -> None:
@@ -307,20 +310,27 @@ class Zammad:
 
     def _conversations(self, cursor: Cursor, seen: Seen) -> Iterator[Page]:
         """Oldest change first, each time from the change that was reached: what moves to the end meanwhile then pulls
-        no row past us. Only the last hour is walked by page, and so once more in the next run."""
+        no row past us. By page goes only what that does not lead out of, and so once more: the last hour in the next
+        run, more of one instant than a page holds at once."""
         since, page = cursor.get("since", EARLIEST), cursor.get("page", 1)
         top = cursor["top"] if "top" in cursor else self._newest()
         before: list[Any] = []
+        again = False
         while True:
             items = self._found(_changed_since(since), page)
             tickets, bad = rows(_Ticket, items, "conversation")
             before = _sane(items, tickets, since, before if page > 1 else [])
             # What changed since the walk began stands where it stood before, with its new time: it is no measure.
-            reached = max((one.updated_at for one in tickets if one.updated_at <= top - SETTLED), default=since)
-            since, page = (reached, 1) if reached > since else (since, page + 1)
+            bar = top - SETTLED if page < MOST_PAGES else top
+            reached = max((one.updated_at for one in tickets if one.updated_at <= bar), default=since)
+            if reached == since:
+                page += 1
+            else:
+                again = page > 1 and not again
+                since, page = since if again else reached, 1
             records, rejects = self._with_children(tickets, seen)
             going_on = {"since": since, "page": page, "top": top}
-            yield Page(records, going_on if items else {"since": since}, bad + rejects)
+            yield Page(records, going_on if items else {"since": min(since, top - SETTLED)}, bad + rejects)
             if not items:
                 return
 
@@ -329,9 +339,12 @@ class Zammad:
         return max((one.updated_at for one in tickets), default=EARLIEST)
 
     def _found(self, condition: Params, page: int, order: str = "asc", most: int = TICKETS_A_PAGE) -> list[Any]:
-        """A page of the ticket search. However many are asked for, the server may give fewer: only none is the end."""
-        listing: Params = {"sort_by": "updated_at", "order_by": order, "page": page, "per_page": most, "expand": "true"}
-        return _items(self.http.get(f"{ROOT}/tickets/search", {**condition, **listing}))
+        """A page of the ticket search. However many are asked for, the server may give fewer: only none is the end.
+        Without the id, a database may put what changed at the same instant in another order on each page."""
+        listing: Params = {"sort_by[]": ("updated_at", "id"), "order_by[]": (order, order), "page": page}
+        return _items(
+            self.http.get(f"{ROOT}/tickets/search", {**condition, **listing, "per_page": most, "expand": "true"})
+        )
 
     def _with_children(self, tickets: list[_Ticket], seen: Seen) -> tuple[list[Record], tuple[Reject, ...]]:
         """Tickets with their articles, history and tags; one whose version is stored already costs no call."""
