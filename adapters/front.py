@@ -14,8 +14,8 @@ Gaps: ratings exist in analytics exports only, which have to be ordered and fetc
      status, inbox and assignee are those of today. Spam is trash there and counts as deleted. A mail to two team
      inboxes is two conversations; a conversation in several inboxes counts in the first. Out-of-office mail is a
      customer's message and opens a conversation again. Private conversations, discussions and tasks are left out.
-     Comments cannot be deleted. An import is known by its event's lateness alone; a reply that a script sends in a
-     person's name looks like that person.
+     One that moves where the token cannot see stays as it was. Comments cannot be deleted. An import is known by its
+     event's lateness alone; a reply that a script sends in a person's name looks like that person.
 """
 
 from __future__ import annotations
@@ -101,6 +101,8 @@ EVENTS = f"/events?limit=15&{OLDEST_FIRST}"
 NEWEST_EVENT = "/events?limit=1&sort_by=created_at&sort_order=desc"
 GONE = (301, 302, 307, 308, 404)
 """A conversation that was merged into another one is not found, or is an address elsewhere."""
+HIDDEN = 403
+"""One that moved into a private inbox is refused; so is everything to a token that lost its right."""
 EXPIRED = (400, 404, 410)
 TOKENS = "Settings → Developers → API Tokens"  # where to click for one, not one
 Items = list[Any]
@@ -393,9 +395,9 @@ class Front:
 
     def _fetch(self, ids: Collection[str]) -> tuple[list[_Chat], list[Event], tuple[Reject, ...]]:
         """Conversations by id, and what is known of those that are no more: an answer with another id is a merge."""
-        answers = {one: self.http.find(_path(one), absent=GONE) for one in ids}
+        answers = {one: self.http.find(_path(one), absent=(*GONE, HIDDEN)) for one in ids}
         told = {one: answer.json() for one, answer in answers.items() if answer}
-        moved = [_removal(one) for one in ids if one not in told]
+        moved = [_removal(one) for one in ids if one not in told and self._is_gone(one)]
         for one, item in told.items():
             now = _inside(item, "id")
             if isinstance(now, str) and now != one:
@@ -403,13 +405,23 @@ class Front:
         chats, bad = rows(_Chat, list(told.values()), "conversation")
         return chats, moved, bad
 
+    def _is_gone(self, conversation: str) -> bool:
+        """What is only out of sight stays as it was, since it may come back; AuthFailed if no other one is shown."""
+        status = self.http.status(_path(conversation), (*GONE, HIDDEN))
+        if status == HIDDEN:
+            self.http.get("/conversations?limit=1")
+        return status in GONE
+
     def _with_children(self, chats: Sequence[_Chat]) -> _Read:
         shared: dict[Record, None] = {}
         own: list[Record] = []
         rejects: tuple[Reject, ...] = ()
         known: list[_Happened] = []
         for chat in chats:
-            events, bad_events = rows(_Happened, self._all(f"{_path(chat.id)}/events")[::-1], "event")
+            history = self.http.find(f"{_path(chat.id)}/events", absent=(*GONE, HIDDEN))
+            if history is None:  # it left after it was told: without its messages it would be another conversation
+                continue
+            events, bad_events = rows(_Happened, self._rest(history)[::-1], "event")
             events.sort(key=lambda one: one.emitted_at)
             said, bad = rows(_Said, self._all(f"{_path(chat.id)}/messages?limit=100&{OLDEST_FIRST}"), "message")
             said = [one for one in said if not one.draft_mode]
@@ -456,11 +468,16 @@ class Front:
 
     def _all(self, path: str) -> Items:
         """A whole list; nothing where there is none (a conversation that has vanished meanwhile)."""
-        answer, asked, found = self.http.find(path), {path}, Items()
-        while answer:
-            items, following = self._page(answer)
-            found += items
-            answer = self.http.get(_another(following, asked)) if following else None
+        answer = self.http.find(path)
+        return self._rest(answer) if answer else []
+
+    def _rest(self, answer: Answer) -> Items:
+        """From this page to the end."""
+        found, following = self._page(answer)
+        asked: set[str] = set()
+        while following:
+            items, following = self._page(self.http.get(_another(following, asked)))
+            found = found + items
         return found
 
     def _pages(self, start: str, path: str) -> Iterator[tuple[Items, str | None]]:
