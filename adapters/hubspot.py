@@ -568,20 +568,22 @@ class Hubspot:
         as the last row, too. What comes twice is told once. A page is turned only where half of it has one time, or
         where it is not in order."""
         bound, after, newest = max(since, EARLIEST), None, since
-        before, met = dict[str, Row](), set[str]()
+        before, refused, met = dict[str, Row](), set[Reject](), set[str]()
         while True:
             answer = ask(bound, after)
             found, bad = rows(kind, _items(answer), name)
             new = [one for one in found if before.get(one.id) != one]
+            new_bad: tuple[Reject, ...] = tuple(one for one in bad if one not in refused)
             times: list[Instant] = [one.place for one in found]
-            before, newest, after = {one.id: one for one in found}, max([newest, *times]), _following(answer, met)
+            before, refused = {one.id: one for one in found}, set(bad)
+            newest, after = max([newest, *times]), _following(answer, met)
             if after is None:
-                yield new, bad, newest
+                yield new, new_bad, newest
                 return
             middle = times[len(times) // 2] if times and times == sorted(times) else bound
             if middle > bound:
                 bound, after, met = middle, None, set()
-            yield new, bad, bound
+            yield new, new_bad, bound
 
     def _searched(
         self, path: str, since: Instant, fields: Collection[str]
