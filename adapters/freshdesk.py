@@ -489,7 +489,7 @@ class Freshdesk:
                     items = _items(answer)
                     _other_than(found.get(one, [])[-len(items) :] if items else None, items)
                     found.setdefault(one, []).extend(items)
-                    following |= {one: page + 1} if _more(answer) else {}
+                    following |= {one: page + 1} if items and _more(answer) else {}
                 else:
                     found.pop(one, None)
             wanted = following
@@ -708,8 +708,8 @@ def _more(answer: Answer) -> bool:
 
 
 def _other_than(before: list[Any] | None, items: list[Any]) -> list[Any]:
-    """The rows of a page; BadPayload when they are those of the page before."""
-    if items and items == before:
+    """The rows of a page; BadPayload when they are those of the page before, or two pages have none."""
+    if items == before:
         raise BadPayload("Freshdesk gave the same page twice, so its list has no end: what came before it was kept")
     return items
 
