@@ -385,6 +385,17 @@ class Bookmarking(Tiny):
         yield Page([], {"since": newest, "newest": newest})
 
 
+class Hurried(Tiny):
+    """Goes on one second after the newest change of each page."""
+
+    def pull(self, stream: str, cursor: Any, seen: Any) -> Iterator[Page]:
+        since = (cursor or {}).get("since", 0)
+        while items := (self.listed(since + 1, "") or {"items": []})["items"]:
+            page = self.page(items, since, seen)
+            since = (page.cursor or {})["since"]
+            yield page
+
+
 class Rereading(Tiny):
     def page(self, items: list[Any], since: int, seen: Any) -> Page:
         return super().page(items, since, lambda *_: False)
@@ -475,6 +486,7 @@ TWINS = (
     Twin("what_moves_while_one_walks_is_not_lost", r"after page \d of 5: lost", Counting),
     Twin("what_moves_while_one_walks_is_not_lost", "its new message was lost", Settled),
     Twin("what_moves_while_a_walk_is_broken_off_is_not_lost", "broken off after page 1, then stir", Bookmarking),
+    Twin("many_that_changed_at_one_instant_are_all_read", "of 16, stir of .*: lost", Hurried),
     Twin("a_busy_day_while_one_walks_loses_nothing", "of 20", Counting),
     Twin("a_busy_day_while_one_walks_loses_nothing", "new messages were lost", Settled),
     Twin("rows_repeated_at_a_boundary_are_read_once", "rows were read again", Rereading),

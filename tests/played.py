@@ -32,8 +32,8 @@ class Desk(Protocol):
     """Conversations that one answer of the list holds: the vendor's own number, or what the adapter asks for. Where the
     vendor may give fewer, give few: the checks walk three pages often."""
     most: int | None
-    """Rows that one list (or search) gives at most, however many pages are asked for; None: all there are. It is set to
-    None to compare."""
+    """Rows that one list (or search) gives at most, however many pages are asked for; None: all there are. The vendor's
+    own number; or fewer, to save time, where the adapter counts none. It is set to None to compare."""
     most_messages: ClassVar[int | None]
     """Messages that the vendor gives of one conversation at most; None: all."""
     endings: ClassVar[tuple[str, ...]]
@@ -58,6 +58,7 @@ class Desk(Protocol):
         """Its customer writes so many messages more. Their ids, as the adapter tells them."""
 
     # One that gives cursors which may expire has ``forget()`` too: from now on it knows none that it ever gave.
+    # One whose capped list is not walked by a first pull has ``most_after``: how many conversations are read before.
 
     def __call__(self, request: httpx.Request) -> httpx.Response: ...
 

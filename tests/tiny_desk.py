@@ -71,21 +71,22 @@ class Desk:
         return httpx.Response(200, json=told)
 
     def _list(self, query: httpx.QueryParams) -> httpx.Response:
-        """A mark is "which list, after which change, how many rows before". ``page`` counts rows instead."""
+        """A mark is "which list, after which row's change and number, how many given". ``page`` counts instead."""
         self.listed += 1
         rows = sorted(self.items.values(), key=lambda one: (one["changed"], one["id"]))
         rows = [one for one in rows if one["changed"] >= int(query.get("since", 0))]
-        asked, last, given = map(int, query.get("mark", f"{self.listed}.0.0").split("."))
+        asked, last, number, given = map(int, query.get("mark", f"{self.listed}.0.0.0").split("."))
         if asked <= self.forgotten:
             return httpx.Response(410, json={"error": "this mark has expired"})
         if "page" in query:
             found = rows[self.per_page * (int(query["page"]) - 1) :]
         else:
-            found = [one for one in rows if one["changed"] > last - self.repeats]
+            found = [one for one in rows if (one["changed"], one["id"]) >= (last, number + (not self.repeats))]
         page = found[: self.per_page]
         given += len(page)
         more = len(found) > len(page) and (self.most is None or given < self.most)
-        mark = f"{self.listed}.{page[-1]['changed'] if page else last}.{given}"
+        last, number = (page[-1]["changed"], page[-1]["id"]) if page else (last, number)
+        mark = f"{self.listed}.{last}.{number}.{given}"
         told = {"items": [dict(one) for one in page], "mark": mark, "more": more}
         if not more and self.ending == "left out":
             del told["more"]
