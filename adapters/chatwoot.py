@@ -512,9 +512,9 @@ class Chatwoot:
 
     def _what_it_feeds(self) -> Iterator[Finding]:
         """Asked of an administrator only: anyone else's token is refused, as if it were wrong."""
-        boxes = [box.name for box in self._boxes[0]]
+        boxes = self._boxes[0]
         remedy = "" if boxes else "Settings → Inboxes → Add Inbox"
-        yield Finding("inboxes", bool(boxes), ", ".join(boxes) or "none", remedy)
+        yield Finding("inboxes", bool(boxes), f"{len(boxes)} readable" if boxes else "none", remedy)
         answer = self.http.get(f"{self.root}/conversations", ALL_CONVERSATIONS | {"page": 1})
         for chat in rows(_Chat, _items(answer, "data", "payload")[:1], "conversation")[0]:
             lost = "not in this version: resolution_time is approximate, reopens and reopen_rate are incomplete"

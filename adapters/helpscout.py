@@ -583,8 +583,8 @@ class HelpScout:
         me = rows(_Who, [answer.json()], "agent")[0]
         yield _access(me[0] if me else _Who())
         yield _budget(answer.headers, self.per_second)
-        boxes = ", ".join(f"{box.label} ({box.id})" for box in self._boxes[0])
-        yield Finding("inboxes", bool(boxes), boxes or "none", "" if boxes else "Manage → Inboxes → New inbox")
+        count, remedy = len(self._boxes[0]), "Manage → Inboxes → New inbox"
+        yield Finding("inboxes", bool(count), f"{count} readable" if count else "none", "" if count else remedy)
         newest = self._sheet(None, 1)
         active = _sheet(self.http.get(ROWS, {"status": "active", "page": 1}), "conversations")
         yield _closed(newest.total, active.total)

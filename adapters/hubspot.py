@@ -689,8 +689,8 @@ class Hubspot:
             "account", bool(portal) or None, f"{portal or 'not told, so there are no links'}, zone {zone or '?'}"
         )
         yield from self._scopes()
-        desks = [box.name or box.id for box in self._boxes[0] if box.type == "HELP_DESK"]
-        led = f"{len(self._boxes[0])}, of which led by tickets: {', '.join(desks) or 'none'}"
+        desks = sum(box.type == "HELP_DESK" for box in self._boxes[0])
+        led = f"{len(self._boxes[0])}, of which {desks or 'none'} led by tickets"
         yield Finding("inboxes", True, led)
         yield from self._what_it_feeds()
 

@@ -113,6 +113,8 @@ ZONES = {
 API = "/api/v2"
 TICKETS = f"{API}/tickets"
 EXPORT = f"{API}/incremental/tickets/cursor.json"
+ALL = {"support_type_scope": "all"}
+"""Unless told otherwise, the export leaves out what an AI agent handled alone."""
 SCHEDULES = f"{API}/business_hours/schedules"
 AUDITS, LOG = ("audits.json?include=users&", "audits"), ("conversation_log?", "events")
 """A ticket's own lists: where they are, and what they are called in their answers."""
@@ -459,7 +461,7 @@ class Zendesk:
         after, since, restarted = cursor.get("after"), cursor.get("since", EARLIEST // 1000), None
         while True:
             start: Query = {"cursor": after} if after else {"start_time": max(since - OVERLAP_S, EARLIEST // 1000)}
-            answer = self.http.find(EXPORT, start | {"per_page": EXPORT_PAGE}, EXPIRED if after else ())
+            answer = self.http.find(EXPORT, start | ALL | {"per_page": EXPORT_PAGE}, EXPIRED if after else ())
             if answer is None:
                 if since == restarted:
                     raise BadPayload("Zendesk refuses the cursor that it has just given: run it again later")
@@ -667,7 +669,7 @@ class Zendesk:
         return Finding("scopes", True, ", ".join(map(str, scopes)))
 
     def _what_it_feeds(self) -> Iterator[Finding]:
-        exported = self.http.find(EXPORT, {"start_time": EARLIEST // 1000, "per_page": 1}, NOT_IN_PLAN)
+        exported = self.http.find(EXPORT, ALL | {"start_time": EARLIEST // 1000, "per_page": 1}, NOT_IN_PLAN)
         remedy = "" if exported else "Admin Center → People → Team members: make its user an administrator"
         yield Finding("tickets", bool(exported), "readable" if exported else "the export is refused", remedy)
         yield Finding("times", True, "UTC; opening hours in their schedule's own zone")
