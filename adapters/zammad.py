@@ -597,7 +597,8 @@ def _groups(me: Any, groups: list[_Named]) -> Finding:
         return Finding(
             "groups", None, f"perhaps unseen: {', '.join(unseen)}", "give the token's user read access to them"
         )
-    return Finding("groups", True if access else None, f"{len(access)} readable" if access else "those of the user's roles")
+    told = f"{len(access)} readable" if access else "those of the user's roles"
+    return Finding("groups", bool(access) or None, told)
 
 
 def _readable(check: str, told: Any, lost: str, remedy: str) -> Finding:
