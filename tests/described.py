@@ -78,9 +78,12 @@ def reduced(description: Node, calls: Sequence[Node]) -> Node:
     missing = [f"{call['method']} {call['path']}" for call, operation in found if operation is None]
     if missing:
         raise LookupError(f"the description has no {', '.join(missing)}")
-    info = description["info"]
     told = [_told(call, operation, description) for call, operation in found if operation is not None]
-    return {"of": f"{info['title']} {info['version']}, OpenAPI {description['openapi']}", "calls": told}
+    return {"of": title_of(description), "calls": told}
+
+
+def title_of(description: Node) -> str:
+    return f"{description['info']['title']} {description['info']['version']}, OpenAPI {description['openapi']}"
 
 
 def described_after_all(description: Node, calls: Sequence[Node]) -> list[str]:

@@ -97,6 +97,14 @@ def test_the_application_names_no_service() -> None:
             assert found == [], name
 
 
+def test_the_tests_name_no_service_outside_its_fixture() -> None:
+    """What they know of one is found there. The sandbox's dialect is the exception, and "front" is English."""
+    services = {p.stem for p in (ROOT / "adapters").glob("*.py")} - {"__init__", "files", "slack", "chatwoot", "front"}
+    named = re.compile(rf"\b({'|'.join(sorted(services))})\b", re.IGNORECASE)
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        assert [line for line in path.read_text("utf-8").splitlines() if named.search(line)] == [], path
+
+
 def test_only_one_module_reads_the_environment_and_one_the_clock() -> None:
     for path in FILES:
         text = path.read_text("utf-8")

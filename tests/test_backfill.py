@@ -22,7 +22,6 @@ from connector.sandbox import Sandbox, World
 from connector.sandbox.generate import generate
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-SPELT = {"helpscout": "Help Scout"}
 READ = [name for name in registry.adapter_names() if hasattr(registry.adapter_class(name), "first_read")]
 
 
@@ -48,9 +47,9 @@ def test_readme_says_what_doctor_says(name: str) -> None:
 
 
 def part_about(name: str) -> str:
-    """README from the heading that has the name in it to the next heading."""
-    (part,) = re.findall(rf"^#+ [^\n]*\b{SPELT.get(name, name)}\b.*?(?=^#|\Z)", README, re.M | re.S | re.I)[:1]
-    return str(part)
+    """README from the heading that has the name in it, written together or not, to the next heading."""
+    parts = re.findall(r"^#+ [^\n]*$.*?(?=^#|\Z)", README, re.M | re.S)
+    return next(one for one in parts if name in one.partition("\n")[0].replace(" ", "").casefold())
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The gate itself: what stops a request, and whether the tables and the vendors' descriptions fit each other.
 
-The descriptions are the vendors' and stay out of the repository. Name a folder that holds them in VENDOR_DESCRIPTIONS
-(``chatwoot.yml``, ``intercom-2.14.yaml``) to compare what was taken from them; without it that test is left out.
+The descriptions are the vendors' and stay out of the repository. Name a folder that holds their YAML files in
+VENDOR_DESCRIPTIONS to compare what was taken from them; without it that test is left out.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from described import described_after_all, faults, reduced
+from described import described_after_all, faults, reduced, title_of
 from request_gate import FIXTURES, GATES, NotAllowed, RequestGate
 
 FOLDER = os.environ.get("VENDOR_DESCRIPTIONS", "")
-DESCRIPTIONS = {"chatwoot": "chatwoot.yml", "intercom": "intercom-2.14.yaml"}
 GATED = sorted(path.parent.name for path in FIXTURES.glob("*/described.json"))
 
 DESCRIPTION: dict[str, Any] = {
@@ -117,10 +116,12 @@ def test_every_call_of_a_table_is_described_or_said_not_to_be(name: str) -> None
     assert described.keys() == told
 
 
-@pytest.mark.parametrize("name", DESCRIPTIONS)
 @pytest.mark.skipif(not FOLDER, reason="VENDOR_DESCRIPTIONS names no folder")
-def test_what_was_taken_from_a_vendors_description_still_stands_there(name: str) -> None:
-    description = yaml.safe_load((Path(FOLDER) / DESCRIPTIONS[name]).read_text("utf-8"))
-    calls = GATES[name].calls
-    assert reduced(description, calls) == json.loads((FIXTURES / name / "described.json").read_text("utf-8"))
-    assert described_after_all(description, calls) == []
+@pytest.mark.parametrize("path", sorted(Path(FOLDER or "?").glob("*.y*ml")), ids=lambda path: path.name)
+def test_what_was_taken_from_a_vendors_description_still_stands_there(path: Path) -> None:
+    """``of`` tells which description was taken."""
+    description = yaml.safe_load(path.read_text("utf-8"))
+    taken = {name: json.loads((FIXTURES / name / "described.json").read_text("utf-8")) for name in GATED}
+    (name,) = [name for name, told in taken.items() if told["of"] == title_of(description)]
+    assert reduced(description, GATES[name].calls) == taken[name]
+    assert described_after_all(description, GATES[name].calls) == []

@@ -2,7 +2,7 @@
 
 Each is a subclass of ``Vendor`` in ``fixtures/NAME/vendor.py``, and found by ``vendors.found``.
 
-with Trengo(generate(1)) as vendor:
+with VENDORS[name](generate(1)) as vendor:
     section = vendor.settings()      # the adapter's section of a demo's config
 """
 
