@@ -122,6 +122,7 @@ def test_each_played_vendor_is_connected_and_then_synced(kind: Any, folder: Path
         done = subprocess.run(command, cwd=folder, env={**os.environ, **elsewhere}, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert f"{kind.name}: read" in done.stdout
+        assert vendor.not_allowed == []
 
 
 def test_a_refused_token_adds_nothing(folder: Path) -> None:
