@@ -1,7 +1,7 @@
 """From the store's rows to timelines, a few SELECTs for some hundred conversations at a time.
 
 Read as of an instant, a row counts when it had happened and was known by then. Before a source's first sync nothing
-could be known: there, event time alone decides.
+could be known: there, event time alone decides. Later events are read all the same, for what they say was before.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ WHERE x.conversation_id IN (SELECT value FROM json_each(:ids)) AND x.own = 0 {kn
 ORDER BY x.conversation_id, x.at, x.id
 """
 _EVENTS = """
-SELECT x.conversation_id, x.source_id, x.kind, x.at, x.value, x.was, x.actor_id FROM events x
-WHERE x.conversation_id IN (SELECT value FROM json_each(:ids)) {known} ORDER BY x.conversation_id, x.at, x.id
+SELECT x.conversation_id, x.source_id, x.kind, x.at, x.value, x.was, x.actor_id, 1 {known} FROM events x
+WHERE x.conversation_id IN (SELECT value FROM json_each(:ids)) ORDER BY x.conversation_id, x.at, x.id
 """
 _RATINGS = """
 SELECT r.conversation_id, r.id, {offered}, r.low, r.high, r.agent_id, r.team_id, x.at, x.score
@@ -54,6 +54,8 @@ class _Events(NamedTuple):
     teams: list[OwnerChange]
     agents: list[OwnerChange]
     marks: list[Mark]
+    before: dict[str, Any]
+    """By kind: the value that the first event not known yet took away. The snapshot holds what came after it."""
 
 
 def directory(conn: Connection) -> Directory:
@@ -89,14 +91,19 @@ def _timeline(
     row: tuple[Any, ...], names: Directory, said: Sequence[Said], events: _Events | None, rated: Sequence[Survey]
 ) -> Timeline | None:
     id_, source, created_at, status, channel, inbox, team, agent, contact, language = row
-    happened = events or _Events([], [], [], [])
+    happened = events or _no_events()
+    parts, before = happened[:4], happened.before
     if created_at is None:
-        created_at = min((part[0][0] for part in (said, *happened) if part), default=None)
+        created_at = min((part[0][0] for part in (said, *parts) if part), default=None)
         if created_at is None:
             return None
     by = names.channels.get(names.inboxes.get(inbox, 0) if channel is None else channel, "other")
-    of = (by, inbox, team, agent, contact, language)
-    return Timeline(id_, source, created_at, status, *of, said, *happened, rated)
+    of = (by, inbox, before.get("team", team), before.get("assigned", agent), contact, language)
+    return Timeline(id_, source, created_at, before.get("status", status), *of, said, *parts, rated)
+
+
+def _no_events() -> _Events:
+    return _Events([], [], [], [], {})
 
 
 def _rows(
@@ -131,14 +138,19 @@ def _said(rows: Iterator[tuple[Any, ...]]) -> dict[int, list[Said]]:
 
 def _happened(rows: Iterator[tuple[Any, ...]], names: Directory) -> dict[int, _Events]:
     found: dict[int, _Events] = {}
-    for conversation, source, kind, at, value, was, actor in rows:
-        events = found.get(conversation) or found.setdefault(conversation, _Events([], [], [], []))
-        if kind == "status":
+    owners = {"team": names.teams, "assigned": names.agents}
+    for conversation, source, kind, at, value, was, actor, known in rows:
+        events = found.get(conversation) or found.setdefault(conversation, _no_events())
+        if kind in owners:
+            value, was = owners[kind].get((source, value)), owners[kind].get((source, was))
+        if not known:
+            events.before.setdefault(kind, was)
+        elif kind == "status":
             events.statuses.append((at, value, was, actor))
         elif kind == "team":
-            events.teams.append((at, names.teams.get((source, value)), names.teams.get((source, was))))
+            events.teams.append((at, value, was))
         elif kind == "assigned":
-            events.agents.append((at, names.agents.get((source, value)), names.agents.get((source, was))))
+            events.agents.append((at, value, was))
         else:
             events.marks.append((at, kind, value))
     return found
