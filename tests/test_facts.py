@@ -15,7 +15,7 @@ from connector.facts.calendar import Calendar
 from connector.facts.derive import CONVERSATION_COLUMNS, ConversationFacts, derive
 from connector.facts.rules import Rules
 from connector.facts.tables import COLUMNS
-from connector.facts.timeline import Timeline
+from connector.facts.timeline import Survey, Timeline
 from connector.models import Agent, Conversation, Event, Inbox, Message, Page, Rating, Record, Schedule, from_iso
 from connector.store.write import Store
 
@@ -263,6 +263,14 @@ def test_a_reply_belongs_to_the_episode_that_it_opens():
     statuses = [(START + 5, "done", None, None), (START + 9, "open", None, None), (START + 9, "done", None, None)]
     made = derive(Timeline(1, 1, START, "done", "email", messages=said, statuses=statuses), RULES)
     assert [(stay.replies, stay.needing_reply) for stay in made.episodes] == [(0, None), (1, 1)]
+
+
+def test_of_two_answers_at_one_instant_the_later_to_arrive_is_the_latest_however_ratings_are_counted():
+    twice = Survey(START, ((START + 9, 5.0), (START + 9, 1.0)), 1, 5)
+    made = derive(Timeline(1, 1, START, "open", "email", surveys=[twice]), RULES)
+    assert made.rating is not None
+    assert (made.rating.first_score, made.rating.score, made.rating.good_to_bad) == (5, 1, 1)
+    assert [row.score for row in made.surveys] == [1]
 
 
 # --- refreshing ------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from connector.facts.tables import clear, rewrite, shadow, write
 from connector.models import Instant
 from connector.store import Connection, transaction
 
-FACTS_VERSION = 1
+FACTS_VERSION = 2
 """Raise it whenever the same timeline gives other rows: then all facts are derived again."""
 
 _CHUNK = 800

@@ -83,7 +83,7 @@ def derive(timeline: Timeline, rules: Rules) -> ConversationFacts:
         stock(past),
         rating_row(rated, surveys, rules.csat_positive_from),
         surveys,
-        sla_rows(rules, timeline, asked, inbound, solved, past),
+        sla_rows(rules, timeline, asked, inbound, stays, past),
     )
 
 

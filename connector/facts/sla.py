@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from connector.config import SlaTarget
 from connector.facts.calendar import Calendar
-from connector.facts.episodes import Resolution
+from connector.facts.episodes import EpisodeRow
 from connector.facts.history import History, holding
 from connector.facts.rules import Rules
 from connector.facts.timeline import Timeline
@@ -33,9 +33,9 @@ class SlaRow(NamedTuple):
 
 
 def sla_rows(
-    rules: Rules, timeline: Timeline, turns: Sequence[Turn], inbound: bool, solved: Resolution, past: History
+    rules: Rules, timeline: Timeline, turns: Sequence[Turn], inbound: bool, stays: Sequence[EpisodeRow], past: History
 ) -> list[SlaRow]:
-    """First response (inbound only), every later customer turn, first resolution; credited to who completed them.
+    """First response (inbound only), every later customer turn, first resolution; credited to who answered or solved.
 
     The target is the one in force at creation: the first that had begun, of those that fit, best first.
     """
@@ -48,12 +48,14 @@ def sla_rows(
     if not promised:
         return []
     calendar = rules.calendar(timeline.inbox_id)
+    solvers = {stay.resolved_at: stay.agent_id for stay in stays}
     rows = []
     for i, turn in enumerate(turns):
         target = promised.get("first_response_time" if inbound and i == 0 else "next_response_time")
-        rows.append(_row(target, turn.asked_at, turn.ended_at, turn.agent_id, past, calendar))
+        by = solvers.get(turn.ended_at) if turn.agent_id is None else turn.agent_id
+        rows.append(_row(target, turn.asked_at, turn.ended_at, by, past, calendar))
     target = promised.get("resolution_time")
-    rows.append(_row(target, created_at, solved.first_done_at, None, past, calendar))
+    rows.append(_row(target, created_at, stays[0].resolved_at, stays[0].agent_id, past, calendar))
     return [row for row in rows if row]
 
 
