@@ -8,19 +8,20 @@ nothing for its job stores to do.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from itertools import islice, pairwise
+from datetime import UTC, date, datetime, time, timedelta
 from threading import Event
+from zoneinfo import ZoneInfo
 
+from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 
 from connector.clock import Clock
 from connector.config import Config
 from connector.errors import ConfigError, ConnectorError
-from connector.models import Instant, to_iso
+from connector.models import LATEST, Instant, to_iso
+from connector.status import WEEKDAYS, weekdays
 from connector.store import Connection, transaction
 
 JOBS = ("sync", "push", "digest")
@@ -50,7 +51,7 @@ def due(conn: Connection, config: Config, now: Instant) -> list[Due]:
 
 
 def _due(conn: Connection, config: Config, what: str, line: str, now: Instant) -> list[Due]:
-    since = _covered_until(conn, what)
+    since = _covered_until(conn, what, now)
     if what == "digest":
         return [] if since is None else _due_digests(conn, config, line, since, now)
     is_due = since is None or next(fires(line, config.zone, since, now), None)
@@ -102,15 +103,17 @@ def run(
         trigger(line, config.zone, what)
     start(conn, clock)
     while not stop.is_set():
+        began = clock.now()
         tick(conn, config, clock, jobs, say, stop)
-        wake = next_fire(config, clock.now())
-        say(f"waiting until {wake.astimezone(config.tz):%Y-%m-%d %H:%M %Z}")
+        wake = next_fire(config, began)  # what fell due while we were at work is not put off
+        if clock.now() < _instant(wake):
+            say(f"waiting until {wake:%Y-%m-%d %H:%M %Z}")
         _wait(wake, clock, stop)
 
 
 def start(conn: Connection, clock: Clock) -> None:
     """On the very first start, digests begin with the next one: nobody asked for those of the past."""
-    if _covered_until(conn, "digest") is None:
+    if _covered_until(conn, "digest", clock.now()) is None:
         _record(conn, "digest", "start", "start", clock.now(), "the first start")
 
 
@@ -122,46 +125,58 @@ def _wait(wake: datetime, clock: Clock, stop: Event) -> None:
 
 def next_fire(config: Config, now: Instant) -> datetime:
     """When the next line of ``[schedule]`` fires."""
-    after = _moment(now) + timedelta(milliseconds=1)
-    moments = [
-        trigger(line, config.zone, what).get_next_fire_time(None, after) for what, line in config.schedule.items()
-    ]
-    soonest: datetime = min(moment for moment in moments if moment is not None)
-    return soonest
+    return min(next(fires(line, config.zone, now, LATEST)) for line in config.schedule.values())
 
 
-def trigger(line: str, zone: str, what: str = "") -> CronTrigger:
-    """A five-field cron line as cron reads it (0 and 7 are Sunday; APScheduler would count from Monday)."""
+def trigger(line: str, zone: str, what: str = "") -> OrTrigger:
+    """A five-field cron line as cron reads it: 0 and 7 are Sunday (APScheduler counts from Monday), and of a day of the
+    month and a weekday either will do (it asks for both). ConfigError when it is none, or never fires."""
     fields = line.split()
     try:
-        if len(fields) == 5:
-            fields[4] = re.sub(r"(?<![/\d])\d+", _weekday, fields[4])
-        return CronTrigger.from_crontab(" ".join(fields), timezone=zone)
+        if len(fields) == 5 and fields[4] != "*":
+            fields[4] = ",".join(WEEKDAYS[day] for day in sorted(weekdays(fields[4])))
+        either = [[*fields[:4], "*"], [*fields[:2], "*", *fields[3:]]] if "*" not in fields[2::2] else [fields]
+        found = OrTrigger([CronTrigger.from_crontab(" ".join(one), timezone=zone) for one in either])
+        if found.get_next_fire_time(None, _moment(0)) is None:
+            raise ValueError("there is no such day")
     except (ValueError, IndexError) as error:
         raise ConfigError(
             f'schedule.{what}: "{line}" is not a cron line ({error}); write one like "0 8 * * mon-fri"',
             setting=f"schedule.{what}",
         ) from None
-
-
-def _weekday(found: re.Match[str]) -> str:
-    return ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")[int(found[0])]
+    return found
 
 
 def fires(line: str, zone: str, since: Instant, until: Instant) -> Iterator[datetime]:
-    """The moments in (since, until] at which the line fires, oldest first."""
-    clock, end = trigger(line, zone), _moment(until)
-    after = _moment(since) + timedelta(milliseconds=1)
-    # Asked anew from a UTC moment each time: with its own previous local one it circles in the hour that comes twice.
-    while (moment := clock.get_next_fire_time(None, after)) is not None and moment.astimezone(UTC) <= end:
-        yield moment
-        after = moment.astimezone(UTC) + timedelta(milliseconds=1)
+    """The moments in (since, until] at which the line fires, oldest first.
+
+    A time that comes twice in an autumn night fires twice, one that a spring night leaves out as much later.
+    """
+    # Asked in a zone whose clocks change, APScheduler forgets what is due in the first hour after a spring night, or
+    # circles in the hour that comes twice. So it is asked what the clock on the wall shows, and we say when that is.
+    clock, tz = trigger(line, "UTC"), ZoneInfo(zone)
+    day = _moment(since).astimezone(tz).date()
+    while (wall := clock.get_next_fire_time(None, _midnight(day))) is not None:
+        for moment in _on(clock, wall.date(), tz):
+            if until < _instant(moment):
+                return
+            if since < _instant(moment):
+                yield moment
+        day = wall.date() + timedelta(days=1)
 
 
-def interval_s(line: str, zone: str, now: Instant) -> float:
-    """The longest pause, in seconds, between the next ten times the line fires: how old data may honestly be."""
-    moments = list(islice(fires(line, zone, now, now + 40 * 86_400_000), 10))
-    return max((b - a).total_seconds() for a, b in pairwise(moments))
+def _on(clock: OrTrigger, day: date, tz: ZoneInfo) -> list[datetime]:
+    """The moments of a local day at which the clock on the wall shows a time that fires."""
+    found, wall = set[datetime](), clock.get_next_fire_time(None, _midnight(day))
+    while wall is not None and wall.date() == day:
+        first, second = (wall.replace(tzinfo=tz, fold=fold).astimezone(UTC) for fold in (0, 1))
+        found |= {first, max(first, second)}  # the second is earlier where the time does not exist
+        wall = clock.get_next_fire_time(None, wall + timedelta(milliseconds=1))
+    return [moment.astimezone(tz) for moment in sorted(found)]
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
 
 
 def period_before(moment: datetime, config: Config) -> str:
@@ -173,9 +188,11 @@ def period_before(moment: datetime, config: Config) -> str:
     return f"{year}-W{week:02d}"
 
 
-def _covered_until(conn: Connection, what: str) -> Instant | None:
-    row = conn.execute("SELECT MAX(at) FROM ledger WHERE what = ? AND state <> 'failed'", (what,)).fetchone()
-    return None if row[0] is None else int(row[0])
+def _covered_until(conn: Connection, what: str, now: Instant) -> Instant | None:
+    """What was done at a time still to come was done by a wrong clock, and covers nothing."""
+    sql = "SELECT MAX(at) FROM ledger WHERE what = ? AND state <> 'failed' AND at <= ?"
+    at: Instant | None = conn.execute(sql, (what, now)).fetchone()[0]
+    return at
 
 
 def _record(conn: Connection, what: str, period: str, state: str, at: Instant, detail: str) -> None:

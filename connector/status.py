@@ -14,6 +14,7 @@ from connector.models import Instant
 from connector.store import Connection, Row
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
+WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 CRASHED_AFTER_S = 900.0
 """An action that has been "sending" for longer was cut off: nobody knows whether it arrived."""
 
@@ -32,6 +33,10 @@ SELECT key, sent_at FROM outbox WHERE action = 'announce' AND state = 'sent' ORD
 OUTBOX = """
 SELECT key, CASE state WHEN 'sending' THEN 'unknown' ELSE state END AS state, claimed_at, error FROM outbox
 WHERE state IN ('unknown', 'failed', 'mismatch') OR state = 'sending' AND claimed_at < :crashed ORDER BY claimed_at, key
+"""
+NOT_OUT = """
+SELECT period, detail FROM ledger WHERE what = 'digest' AND state = 'failed' AND at < :hour_ago
+    AND at > (SELECT max(at) FROM ledger WHERE what = 'digest' AND state <> 'failed') ORDER BY at DESC LIMIT 1
 """
 
 
@@ -84,21 +89,24 @@ def status(conn: Connection, config: Config, now: Instant) -> Status:
         sources,
         dict(digest) if digest else None,
         outbox,
-        tuple(_problems(sources, outbox)),
+        (*_problems(sources, outbox), *_digest_problem(conn, config, now)),
     )
 
 
 def _source(row: Row, configured: bool, limit: float, now: Instant) -> SourceStatus:
-    since = row["synced_at"] if row["synced_at"] is not None else row["running_since"]
+    first = row["synced_at"] is None
+    since = row["running_since"] if first else row["synced_at"]
     age = None if since is None else (now - since) / 1000
+    # A first sync under way takes hours, however often the later ones are.
+    late = age is None or age > (max(limit, late_after_s("")) if first else limit)
     return SourceStatus(
         row["name"],
         row["state"],
         row["since"],
         row["reason"],
         row["synced_at"],
-        age if row["synced_at"] is not None else None,
-        age is None or age > limit,
+        None if first else age,
+        late,
         row["rejected"],
         row["conversations"],
         row["latest_message"],
@@ -113,6 +121,14 @@ def _problems(sources: tuple[SourceStatus, ...], outbox: tuple[dict[str, Any], .
     if unsure:
         found.append(f"{len(unsure)} of what was written may or may not have arrived, first: {unsure[0]}")
     return found if known else [*found, "nothing was read yet: run `deskpulse sync`"]
+
+
+def _digest_problem(conn: Connection, config: Config, now: Instant) -> list[str]:
+    """A chat that is down for a moment needs nobody; one that still has not got its digest an hour later does."""
+    late = conn.execute(NOT_OUT, {"hour_ago": now - round(HOUR_S * 1000)}).fetchone()
+    return (
+        [f"the digest of {late['period']} is not out: {late['detail']}"] if late and "digest" in config.schedule else []
+    )
 
 
 def _problem(source: SourceStatus) -> str:
@@ -135,12 +151,13 @@ def late_after_s(line: str) -> float:
 def longest_pause_s(line: str) -> float:
     """The longest time between two runs of a cron line, in seconds; a day where it is not understood.
 
-    Days are taken roughly: a line for certain days of the month pauses for a month, one for certain months for a year.
+    Days are taken roughly: every month has 31 of them, and a line for certain months pauses for a year.
     """
     try:
         minute, hour, day, month, weekday = line.split()
         times = sorted(h * 60 + m for h in _expand(hour, 24) for m in _expand(minute, 60))
-        days = 365 if month != "*" else 31 if day != "*" else _longest_gap(_weekdays(weekday), 7)
+        gap = _longest_gap(weekdays(weekday), 7) if day == "*" else _longest_gap(_expand(day, 32), 31)
+        days = 365 if month != "*" else gap
     except ValueError:
         return DAY_S
     within = max((b - a for a, b in pairwise(times)), default=0)
@@ -160,9 +177,9 @@ def _expand(field: str, size: int) -> set[int]:
     return found
 
 
-def _weekdays(field: str) -> set[int]:
-    """0 is Sunday, and so is 7."""
-    for number, name in enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat")):
+def weekdays(field: str) -> set[int]:
+    """A cron field's weekdays: 0 is Sunday, and so is 7. ValueError where it is not understood."""
+    for number, name in enumerate(WEEKDAYS):
         field = field.lower().replace(name, str(number))
     return {day % 7 for day in _expand(field.replace("-0", "-7"), 8)}
 

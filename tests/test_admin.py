@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -352,6 +353,14 @@ def test_a_first_sync_under_way_is_not_late_and_a_dead_one_is(store: Connection)
     assert status(store, config(), NOW).problems
 
 
+def test_a_first_sync_may_take_a_day_however_often_the_later_ones_run(store: Connection) -> None:
+    source_id = source(store, synced=None)
+    store.execute("INSERT INTO runs (source_id, what, started_at) VALUES (?, 'sync', ?)", (source_id, NOW - 25 * HOUR))
+    assert status(store, config("*/15 * * * *"), NOW).problems == ()
+    store.execute("UPDATE sources SET last_synced_at = ?", (NOW - HOUR,))
+    assert "was not synced for too long" in status(store, config("*/15 * * * *"), NOW).problems[0]
+
+
 def test_a_source_that_the_config_dropped_may_grow_old(store: Connection) -> None:
     source(store)
     source(store, "old", synced=NOW - 1000 * HOUR)
@@ -382,6 +391,32 @@ def test_a_write_that_nobody_knows_about_needs_somebody(
     found = status(store, config(), NOW)
     assert [entry["state"] for entry in found.outbox] == ([listed] if listed else [])
     assert bool(found.problems) is needed
+
+
+def ledger(conn: Connection, period: str, state: str, at: Instant) -> None:
+    conn.execute("INSERT INTO ledger VALUES ('digest', ?, '', ?, ?, 'chat refused it')", (period, state, at))
+
+
+def test_a_digest_that_does_not_get_out_needs_somebody_until_it_or_a_later_one_does(store: Connection) -> None:
+    source(store)
+    own = dataclasses.replace(config("0 * * * *"), schedule={"digest": "0 8 * * *"})
+    ledger(store, "start", "start", NOW - 100 * HOUR)
+    ledger(store, "2026-11-18", "failed", NOW - 25 * HOUR)
+    ledger(store, "2026-11-19", "failed", NOW - HOUR)
+    said = ("the digest of 2026-11-18 is not out: chat refused it",)
+    assert status(store, own, NOW).problems == said
+    assert status(store, own, NOW - 23 * HOUR).problems == said
+    assert status(store, own, NOW + 1).problems == ("the digest of 2026-11-19 is not out: chat refused it",)
+    assert status(store, dataclasses.replace(own, schedule={}), NOW).problems == ()
+    store.execute("UPDATE ledger SET state = 'done' WHERE period = '2026-11-19'")
+    assert status(store, own, NOW + HOUR).problems == ()
+
+
+def test_a_chat_that_is_down_for_a_moment_needs_nobody(store: Connection) -> None:
+    source(store)
+    ledger(store, "start", "start", NOW - 100 * HOUR)
+    ledger(store, "2026-11-19", "failed", NOW - HOUR // 2)
+    assert status(store, dataclasses.replace(config(), schedule={"digest": "0 8 * * *"}), NOW).problems == ()
 
 
 def test_it_counts_what_is_there(store: Connection) -> None:
@@ -432,7 +467,8 @@ def test_status_imports_nothing_heavy() -> None:
     [
         ("*/15 * * * *", 0.25), ("5 * * * *", 1), ("30 6,18 * * *", 12), ("0 8 * * *", 24), ("0 8-18/2 * * *", 14),
         ("0 8 * * mon-fri", 72), ("0 8 * * 1-5", 72), ("0 8 * * fri-sun", 120), ("0 8 * * 0", 168), ("0 8 * * 7", 168),
-        ("0 0 1 * *", 744), ("", 24), ("every day", 24), ("61 * * * *", 24),
+        ("0 0 1 * *", 744), ("0 6 */2 * *", 48), ("0 6 1,15 * *", 408), ("0 6 1 1 *", 8760),
+        ("", 24), ("every day", 24), ("61 * * * *", 24),
     ],
 )  # fmt: skip
 def test_the_longest_pause_of_a_cron_line(line: str, hours: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sqlite3
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from connector.errors import ConfigError, Transient
 from connector.schedule import Due
 
 PARIS = ZoneInfo("Europe/Paris")
+HOUR = 3_600_000
 CONFIG = Config(
     path=Path("deskpulse.toml"),
     database=Path("deskpulse.db"),
@@ -129,7 +130,7 @@ def test_the_hour_that_comes_twice_sends_one_digest(conn: sqlite3.Connection) ->
     config = dataclasses.replace(CONFIG, schedule={"digest": "30 2 * * *"})
     desk = Desk(conn, config, "2026-10-24 12:00")
     assert desk.tick("2026-10-25 02:30") == [("digest", ("2026-10-24",))]
-    desk.clock.instant += 3_600_000  # 02:30 again, in winter time
+    desk.clock.instant += HOUR  # 02:30 again, in winter time
     found = schedule.due(conn, config, desk.clock.instant)
     assert found == []
     assert desk.tick("2026-10-26 02:30") == [("digest", ("2026-10-25",))]
@@ -176,6 +177,14 @@ def test_a_stop_between_two_jobs_is_obeyed(conn: sqlite3.Connection) -> None:
         ("0 8 * * mon-fri", "2026-11-20 08:00"),
         ("0 8 * * 1-5", "2026-11-20 08:00"),
         ("*/15 * * * *", "2026-11-19 08:15"),
+        ("0 8 * * sun-thu", "2026-11-22 08:00"),
+        ("0 8 * * 0-4", "2026-11-22 08:00"),
+        ("0 8 * * 0-6", "2026-11-20 08:00"),
+        ("0 8 * * */2", "2026-11-21 08:00"),
+        ("0 8 * * 1-5/2", "2026-11-20 08:00"),
+        ("0 8 1 * sat", "2026-11-21 08:00"),
+        ("0 8 25 * sat", "2026-11-21 08:00"),
+        ("0 8 20 * sat", "2026-11-20 08:00"),
     ],
 )
 def test_cron_lines_mean_what_they_mean_to_cron(line: str, first: str) -> None:
@@ -183,10 +192,54 @@ def test_cron_lines_mean_what_they_mean_to_cron(line: str, first: str) -> None:
     assert fired == datetime.fromisoformat(first).replace(tzinfo=PARIS)
 
 
-@pytest.mark.parametrize("line", ["8", "61 8 * * *", "0 8 * * noday", "0 8 * * 9"])
+@pytest.mark.parametrize("line", ["8", "61 8 * * *", "0 8 * * noday", "0 8 * * 9", "0 8 31 2 *"])
 def test_a_wrong_cron_line_names_its_setting(line: str) -> None:
     with pytest.raises(ConfigError, match=r"schedule\.digest"):
         schedule.trigger(line, "Europe/Paris", "digest")
+
+
+def moments(line: str, zone: str, since: str, until: str) -> list[str]:
+    """When the line fires, as the clock on the wall has it."""
+    span = (round(datetime.fromisoformat(f"{at}+00:00").timestamp() * 1000) for at in (since, until))
+    return [f"{moment:%d %H:%M %z}" for moment in schedule.fires(line, zone, *span)]
+
+
+@pytest.mark.parametrize(
+    ("line", "zone", "since", "expected"),
+    [
+        ("30 0 28-30 * *", "Europe/Paris", "2026-03-28", ["29 00:30 +0100", "30 00:30 +0200"]),
+        ("0 0 * * mon", "Europe/Paris", "2026-03-28", ["30 00:00 +0200"]),
+        ("0 0 1 * *", "Europe/Paris", "2026-03-28", ["01 00:00 +0200"]),
+        ("30 2 28-30 * *", "Europe/Paris", "2026-03-28", ["28 02:30 +0100", "29 03:30 +0200", "30 02:30 +0200"]),
+        ("0 0 5-7 * *", "America/Santiago", "2026-09-05", ["05 00:00 -0400", "06 01:00 -0300", "07 00:00 -0300"]),
+        ("30 2 25,26 * *", "Europe/Paris", "2026-10-24", ["25 02:30 +0200", "25 02:30 +0100", "26 02:30 +0100"]),
+    ],
+)
+def test_no_night_on_which_the_clocks_change_leaves_out_a_run(
+    line: str, zone: str, since: str, expected: list[str]
+) -> None:
+    until = datetime.fromisoformat(since) + timedelta(days=5)
+    assert moments(line, zone, since, until.isoformat()) == expected
+
+
+@pytest.mark.parametrize(
+    ("zone", "since", "hours"),
+    [
+        ("Europe/Paris", "2026-10-24T22:00", 26),
+        ("Europe/Paris", "2026-03-28T22:00", 26),
+        ("Australia/Lord_Howe", "2026-04-04T10:00", 26),
+        ("America/Havana", "2026-11-01T00:00", 26),
+    ],
+)
+def test_every_quarter_of_an_hour_stays_so_when_the_clocks_change(zone: str, since: str, hours: int) -> None:
+    start = round(datetime.fromisoformat(f"{since}+00:00").timestamp() * 1000)
+    found = [round(m.timestamp() * 1000) for m in schedule.fires("*/15 * * * *", zone, start, start + hours * HOUR)]
+    assert found == list(range(start + HOUR // 4, start + hours * HOUR + 1, HOUR // 4))
+
+
+def test_the_moment_it_begins_from_does_not_count_and_the_last_one_does() -> None:
+    assert moments("0 8 * * *", "UTC", "2026-11-19T08:00", "2026-11-20T08:00") == ["20 08:00 +0000"]
+    assert moments("0 8 * * *", "UTC", "2026-11-19T08:00", "2026-11-20T07:59") == []
 
 
 @pytest.mark.parametrize(
@@ -199,12 +252,63 @@ def test_a_weekly_digest_is_about_the_last_whole_week(fired: str, period: str) -
     assert schedule.period_before(moment, config) == period
 
 
-def test_the_longest_pause_of_a_line_is_what_makes_data_old() -> None:
-    assert schedule.interval_s("0 8 * * 1-5", "Europe/Paris", ms("2026-11-18 12:00")) == 3 * 86_400
-    assert schedule.interval_s("*/15 * * * *", "Europe/Paris", ms("2026-11-18 12:00")) == 900
-
-
 def test_running_without_a_schedule_says_what_to_add(conn: sqlite3.Connection) -> None:
     config = dataclasses.replace(CONFIG, schedule={})
     with pytest.raises(ConfigError, match=r"\[schedule\]"):
         schedule.run(conn, config, HandClock("2026-11-18 12:00"), {}, print, Event())
+
+
+class Wake(Event):
+    """Waiting moves the clock on; after so many waits it is set."""
+
+    def __init__(self, clock: HandClock, waits: int) -> None:
+        super().__init__()
+        self.clock, self.left = clock, waits
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.clock.sleep(timeout or 0)
+        self.left -= 1
+        if not self.left:
+            self.set()
+        return self.is_set()
+
+
+def test_what_falls_due_while_a_long_sync_runs_is_done_when_it_ends_and_not_at_the_next_wake(
+    conn: sqlite3.Connection,
+) -> None:
+    config = dataclasses.replace(CONFIG, schedule={"sync": "0 7 * * *", "digest": "0 8 * * *"})
+    clock, done, said = HandClock("2026-11-19 06:59"), list[tuple[str, str]](), list[str]()
+    schedule.start(conn, clock)
+    schedule.tick(conn, config, clock, dict.fromkeys(schedule.JOBS, lambda due: ""), said.append, Event())
+
+    def job(due: Due) -> str:
+        done.append((due.what, datetime.fromtimestamp(clock.now() / 1000, PARIS).strftime("%d %H:%M")))
+        clock.sleep(2 * 3600 if due.what == "sync" else 0)
+        return due.what
+
+    schedule.run(conn, config, clock, dict.fromkeys(schedule.JOBS, job), said.append, Wake(clock, 3))
+    assert done == [("sync", "19 07:00"), ("digest", "19 09:00")]
+    assert [line for line in said if "waiting" in line] == [
+        "waiting until 2026-11-19 07:00 CET",
+        "waiting until 2026-11-20 07:00 CET",
+    ]
+
+
+def test_a_clock_that_was_a_year_ahead_does_not_stop_the_work_for_a_year(conn: sqlite3.Connection) -> None:
+    desk = Desk(conn)
+    desk.tick("2026-11-18 12:00")
+    desk.tick("2027-11-18 08:00")
+    assert desk.tick("2026-11-19 08:00") == [("digest", ("2026-11-18",))]
+    assert desk.done[0] == ("sync", ("2026-11-19T07:00:00.000Z",))
+
+
+def test_a_first_start_by_a_clock_that_was_ahead_is_taken_back_at_the_next_one(conn: sqlite3.Connection) -> None:
+    Desk(conn, start="2027-11-18 12:00")
+    desk = Desk(conn, start="2026-11-18 12:00")
+    assert desk.tick("2026-11-19 08:00") == [("digest", ("2026-11-18",))]
+
+
+def test_a_digest_is_never_about_a_time_longer_ago_than_two_months(conn: sqlite3.Connection) -> None:
+    desk = Desk(conn, start="2026-01-01 12:00")
+    ((_, periods),) = desk.tick("2026-11-19 08:00")
+    assert (len(periods), periods[0], periods[-1]) == (62, "2026-09-18", "2026-11-18")
