@@ -74,6 +74,7 @@ def test_the_same_page_again_is_unchanged_and_makes_nothing_dirty(store: Store) 
         conversation(1, status="open"),
         conversation(1, agent="B"),
         conversation(1, agent=None),
+        conversation(1, language="fr"),
         Message("1.0", "1", T0 + 1, "customer", "c1", length=10),
         Message("1.0", "1", T0 + MINUTE, "customer", "c1", length=11),
         Event("1.solved", "1", T0 + 5, "status", "done", "open", "A"),
@@ -172,6 +173,70 @@ def test_a_removal_without_a_time_has_the_one_it_was_first_noticed_at(store: Sto
     assert save(store, [gone]) == Counts(read=1, new=1)
     assert save(store, [gone], at=SEEN + 5) == Counts(read=1, unchanged=1)
     assert rows(store, "SELECT at FROM events WHERE kind = 'deleted'") == [(SEEN,)]
+
+
+GONE = Event("1:deleted", "1", None, "deleted")
+
+
+def removals(store: Store) -> list[tuple[Any, ...]]:
+    return rows(store, "SELECT vendor_id, at FROM events WHERE kind = 'deleted'")
+
+
+def test_a_conversation_that_was_absent_counts_again_once_it_is_told_again(store: Store) -> None:
+    back = conversation(1, status="open")
+    save(store, [back, *talk(2), *talk(1)[1:]])
+    save(store, [GONE], at=SEEN + 5)
+    dirty(store)
+    assert not store.seen(1, "1", back.changed_at), "an adapter that asks would not tell it again"
+    assert save(store, [back], at=SEEN + 9).read == 1
+    assert (removals(store), dirty(store)) == ([], ["1"])
+    assert store.seen(1, "1", back.changed_at)
+    store.begin_look()
+    assert "1" in store.to_reread(1, within=0, limit=9)
+    save(store, [GONE], at=SEEN + 20)
+    assert removals(store) == [("1:deleted", SEEN + 20)]
+
+
+def test_a_removal_that_the_vendor_dated_outlives_the_conversation_being_told(store: Store) -> None:
+    for removal in (GONE._replace(at=T0 + 7), Event("1:spam", "1", None, "spam")):
+        save(store, [conversation(1)], [removal])
+        assert save(store, [conversation(1)], at=SEEN + 9) == Counts(read=1, unchanged=1)
+    save(store, [GONE], at=SEEN + 20)
+    assert removals(store) == [("1:deleted", T0 + 7)]
+
+
+def test_a_removal_found_by_absence_and_dated_later_stays(store: Store) -> None:
+    save(store, [conversation(1)], [GONE])
+    save(store, [GONE._replace(at=T0 + 7)], at=SEEN + 5)
+    save(store, [conversation(1)], at=SEEN + 9)
+    assert removals(store) == [("1:deleted", T0 + 7)]
+
+
+def test_what_is_left_of_a_removed_conversation_does_not_bring_it_back(store: Store) -> None:
+    """Nor does an older version, nor another conversation of the batch."""
+    save(store, [conversation(1), conversation(2)])
+    save(store, [conversation(1, status="open"), GONE])
+    save(store, [conversation(1, changed_at=T0 - 1)], [conversation(2)], at=SEEN + 5)
+    assert removals(store) == [("1:deleted", SEEN)]
+
+
+@pytest.mark.parametrize("last", ["told", "gone"])
+def test_the_latest_word_on_an_absence_decides_within_a_batch(store: Store, last: str) -> None:
+    save(store, [conversation(1)])
+    told, gone = Page([conversation(1)]), Page([GONE])
+    save(store, *((gone, told) if last == "told" else (told, gone)))
+    assert len(removals(store)) == (last == "gone")
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [Message("1.0", "2", T0 + MINUTE, "customer", "c1"), Event("1.solved", "2", T0, "status"), Rating("r1", "2")],
+)
+def test_what_moves_to_another_conversation_makes_both_dirty(store: Store, moved: Record) -> None:
+    save(store, [*talk(1), *talk(2), *talk(3), rating(1, (T0, 5))])
+    dirty(store)
+    assert save(store, [moved]).changed == 1
+    assert dirty(store) == ["1", "2"]
 
 
 # --- differences between snapshots ---------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from connector.models import (
     Team,
 )
 from connector.store import Connection
+from connector.store.absence import take_back
 from connector.store.counts import Counts
 from connector.store.differences import differences
 from connector.store.ids import Ids, Known
@@ -60,6 +61,7 @@ class Batch(NamedTuple):
         for kind, save in ((Message, self._messages), (Event, self._events), (Rating, self._ratings)):
             placed = self._placed(groups[kind], orphans)
             counts += save(self._with_a_home(groups[kind], placed), placed)
+        take_back(self.conn, self.ids.source_id, pages, [r.id for r in groups[Conversation]])
         rejected = settle(self.conn, self.ids.source_id, pages, orphans, self.seen_at)
         return counts + Counts(read=rejected, rejected=rejected)
 

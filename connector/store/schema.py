@@ -281,6 +281,26 @@ def m001_first_slice(db: Database) -> None:
         _run(db, part)
 
 
+# What was told is taken back, or moves to another conversation: the one that it leaves has changed as well.
+LEFT = """
+CREATE TRIGGER events_delete_dirty AFTER DELETE ON events BEGIN
+    INSERT INTO dirty VALUES (OLD.conversation_id) ON CONFLICT DO NOTHING; END;
+""" + "".join(
+    f"""CREATE TRIGGER {table}_moved_dirty AFTER UPDATE OF conversation_id ON {table}
+    WHEN OLD.conversation_id <> NEW.conversation_id BEGIN
+    INSERT INTO dirty VALUES (OLD.conversation_id) ON CONFLICT DO NOTHING; END;
+"""
+    for table in ("messages", "events", "ratings")
+)
+ABSENCES = "CREATE INDEX events_absent ON events (conversation_id) WHERE kind = 'deleted' AND at = seen_at;"
+
+
+@migrations()
+def m002_what_leaves(db: Database) -> None:
+    for part in (LEFT, ABSENCES):
+        _run(db, part)
+
+
 def _run(db: Database, script: str) -> None:
     """Statement by statement: executescript would commit the migration's own transaction."""
     statement = ""

@@ -13,6 +13,7 @@ from sqlite_utils.db import Database
 from connector.errors import ConfigError
 from connector.models import Cursor, Instant, Page
 from connector.store import Connection, _open, transaction
+from connector.store.absence import ABSENT
 from connector.store.batch import Batch
 from connector.store.counts import Counts
 from connector.store.ids import Ids
@@ -119,11 +120,12 @@ class Store:
             self.conn.execute(CURSOR, (source_id, stream, json.dumps(cursors[-1], sort_keys=True), at))
 
     def seen(self, source_id: int, conversation: str, changed_at: Instant | None) -> bool:
-        """Is exactly this version stored, with everything that came with it?"""
+        """Is exactly this version stored, with everything that came with it, and not told to be absent since?"""
         sql = (
             "SELECT 1 FROM conversations c WHERE source_id = :s AND vendor_id = :id AND changed_at = :at "
             "AND NOT EXISTS (SELECT 1 FROM unsettled WHERE conversation_id = c.id) AND NOT EXISTS "
-            "(SELECT 1 FROM rejects WHERE source_id = :s AND kind = 'conversation' AND vendor_id = :id)"
+            "(SELECT 1 FROM rejects WHERE source_id = :s AND kind = 'conversation' AND vendor_id = :id) AND NOT EXISTS "
+            f"(SELECT 1 FROM events WHERE conversation_id = c.id AND {ABSENT})"
         )
         return self.conn.execute(sql, {"s": source_id, "id": conversation, "at": changed_at}).fetchone() is not None
 
