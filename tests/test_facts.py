@@ -3,6 +3,8 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import golden
@@ -10,6 +12,7 @@ import pytest
 
 from connector import facts
 from connector.config import from_tables
+from connector.errors import ConnectorError
 from connector.facts import as_of, refresh
 from connector.facts.calendar import Calendar
 from connector.facts.derive import CONVERSATION_COLUMNS, ConversationFacts, derive
@@ -329,7 +332,8 @@ def test_facts_refreshed_bit_by_bit_are_those_derived_from_scratch(store, config
         save(store, [record for id_ in dict.fromkeys(changed) for record in some_records(rng, id_)])
         assert refresh(store.conn, config) == len(set(changed))
     kept = everything(store.conn)
-    store.conn.execute("DELETE FROM meta WHERE key = 'facts'")
+    for table in ("meta WHERE key = 'facts'", *COLUMNS):
+        store.conn.execute(f"DELETE FROM {table}")
     assert refresh(store.conn, config) == len(kept["fact_conversations"])
     assert everything(store.conn) == kept
     assert all(kept.values())
@@ -378,6 +382,65 @@ def test_a_changed_rule_derives_everything_again(store, config, tables):
         refresh(store.conn, from_tables({"calendar": {"hours": {"mon": ["09:00-17:00"]}}} | tables, config.path)) == 5
     )
     assert refresh(store.conn, config) == 5
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """What other processes do while a refresh of small chunks is at work: one deed after each chunk."""
+
+    def _do(*deeds) -> None:
+        left, changed = [lambda: None, *deeds], facts._changed
+
+        def interrupted(conn):
+            if left:
+                left.pop(0)()
+            return changed(conn)
+
+        monkeypatch.setattr(facts, "_CHUNK", 5)
+        monkeypatch.setattr(facts, "_changed", interrupted)
+
+    return _do
+
+
+def some_world(store: Store, count: int = 12) -> None:
+    save(store, [Agent("Ann", "Ann"), *(r for i in range(count) for r in some_records(random.Random(i), f"c{i}"))])
+
+
+def test_whom_a_sync_meets_while_facts_are_refreshed_is_known(store, config, meanwhile):
+    some_world(store)
+    owned = [Event("t", "new", START, "team", "New team"), Event("a", "new", START, "assigned", "New agent")]
+    meanwhile(lambda: save(store, [Conversation("new", START, "open"), *owned]))
+    assert refresh(store.conn, config) == 13
+    row = facts_of(store.conn, "new")
+    assert None not in (row["team_id"], row["agent_id"])
+
+
+def test_facts_by_the_rules_of_two_processes_never_mix(store, config, meanwhile):
+    some_world(store)
+    refresh(store.conn, config)
+    ours, other = everything(store.conn), replace(config, bots=("Ann",))
+    refresh(store.conn, other)
+    assert everything(store.conn) != ours
+    meanwhile(lambda: refresh(store.conn, other), lambda: None, lambda: refresh(store.conn, other))
+    refresh(store.conn, config)
+    assert everything(store.conn) == ours
+
+
+def test_two_processes_with_other_rules_do_not_take_turns_for_ever(store, config, meanwhile):
+    some_world(store)
+    overtake = partial(store.conn.execute, "UPDATE meta SET value = 'other' WHERE key = 'facts'")
+    meanwhile(*[overtake] * 20)
+    with pytest.raises(ConnectorError, match="restart it"):
+        refresh(store.conn, config)
+
+
+def test_while_a_changed_rule_is_followed_every_conversation_still_has_facts(store, config, meanwhile):
+    some_world(store)
+    refresh(store.conn, config)
+    seen: list[int] = []
+    meanwhile(*[lambda: seen.append(len(everything(store.conn)["fact_conversations"]))] * 3)
+    refresh(store.conn, replace(config, bots=("Ann",)))
+    assert seen == [12, 12, 12]
 
 
 def test_an_inbox_that_got_opening_hours_derives_everything_again(store, config):

@@ -76,12 +76,6 @@ def _rows(facts: Iterable[tuple[int, ConversationFacts]]) -> dict[str, list[Fact
     return rows
 
 
-def clear(conn: Connection) -> None:
-    """Delete all rows; far cheaper than one conversation at a time."""
-    for table in COLUMNS:
-        conn.execute(f"DELETE FROM main.{table}")
-
-
 def shadow(conn: Connection) -> None:
     """Empty TEMP tables of the same names, which every query of this connection sees instead of the real ones."""
     for table, columns in COLUMNS.items():
