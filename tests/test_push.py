@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import sqlite_utils
@@ -32,6 +34,50 @@ FACT = {
 }  # fmt: skip
 
 
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@dataclass
+class Life:
+    """Of a process: it ends before its n-th statement or call, and then nothing of it runs any more."""
+
+    left: int | None = None
+
+    def step(self) -> None:
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                raise Killed
+
+
+LIFE = Life()
+
+
+class MortalConnection(sqlite3.Connection):
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        LIFE.step()
+        return super().execute(*arguments)
+
+
+def mortal(path: Path) -> MortalConnection:
+    found = sqlite3.connect(path, isolation_level=None, factory=MortalConnection)
+    found.row_factory = sqlite3.Row
+    return found
+
+
+def killed_at(step: int, act: Callable[[], Any]) -> bool:
+    """Did the process get to that step, and end there?"""
+    LIFE.left = step
+    try:
+        act()
+    except Killed:
+        return True
+    finally:
+        LIFE.left = None
+    return False
+
+
 class Desk:
     """A helpdesk that takes tags and notes, and can be told to misbehave at the next call of a name."""
 
@@ -44,11 +90,13 @@ class Desk:
         self.drops = False
 
     def _called(self, name: str, conversation: str) -> None:
+        LIFE.step()
         self.calls.append((name, conversation))
         if (name, conversation) in self.trouble:
             raise self.trouble.pop((name, conversation))
 
     def _done(self, name: str, conversation: str) -> None:
+        LIFE.step()
         if (name, conversation) in self.after:
             raise self.after.pop((name, conversation))
 
@@ -70,6 +118,7 @@ class Desk:
         self._called("remove_tag", conversation)
         before = tuple(self.held.get(conversation, []))
         self.held[conversation] = [] if self.drops else [one for one in before if one != tag]
+        self._done("remove_tag", conversation)
         return TagChange(before, tuple(self.held[conversation]))
 
     def add_note(self, conversation: str, text: str) -> str:
@@ -89,9 +138,24 @@ class Desk:
         if note not in self.notes.get(conversation, {}):
             raise Rejected("no such note", status=404)
         del self.notes[conversation][note]
+        self._done("remove_note", conversation)
 
     def writes(self) -> list[tuple[str, ...]]:
         return [call for call in self.calls if call[0] in ("add_tag", "add_note", "remove_tag", "remove_note")]
+
+
+class CuttingDesk(Desk):
+    """One that keeps only the beginning of a tag's name."""
+
+    @staticmethod
+    def tag_name(tag: str) -> str:
+        return tag[:12]
+
+    def add_tag(self, conversation: str, tag: str) -> TagChange:
+        return super().add_tag(conversation, self.tag_name(tag))
+
+    def remove_tag(self, conversation: str, tag: str) -> TagChange:
+        return super().remove_tag(conversation, self.tag_name(tag))
 
 
 class Files:
@@ -120,7 +184,19 @@ def conn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection
 
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch, conn: Connection) -> Desk:
-    found = Desk()
+    return opened(Desk(), monkeypatch, conn)
+
+
+@pytest.fixture
+def cutting_desk(monkeypatch: pytest.MonkeyPatch, conn: Connection) -> CuttingDesk:
+    return opened(CuttingDesk(), monkeypatch, conn)
+
+
+T = TypeVar("T", bound=Desk)
+
+
+def opened(found: T, monkeypatch: pytest.MonkeyPatch, conn: Connection) -> T:
+    """The desk in the place of the config's inbox."""
     classes = {"inbox": Desk, "files": Files}
 
     def reread(config: Config, service: str, ids: list[str], clock: Any) -> RunSummary:
@@ -168,6 +244,10 @@ def slow(conn: Connection, name: str, hours: float = 5, **more: Any) -> int:
     answered = NOW - round(more.pop("ago", 1) * HOUR)
     asked = answered - round(hours * HOUR)
     return fact(conn, name, first_asked_at=asked, first_response_at=answered, first_response_s=hours * 3600, **more)
+
+
+NOTED = {"slow-first-response": {"note": True}}
+TAG = "deskpulse-slow-first-response"
 
 
 def states(conn: Connection) -> dict[str, str]:
@@ -324,6 +404,40 @@ def test_what_is_over_the_daily_budget_is_left_for_tomorrow(conn: Connection, tm
     assert len(plan(conn, config, tomorrow).todo) == 1
 
 
+def test_what_an_earlier_run_left_open_is_settled_before_anything_fresh(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    desk.after[("add_tag", "old")] = Killed()
+    slow(conn, "old", ago=50)
+    with pytest.raises(Killed):
+        apply(config_of(tmp_path), FixedClock(NOW))
+    slow(conn, "fresh", ago=1)
+    assert dict(apply(config_of(tmp_path, daily_budget=1), FixedClock(NOW + 24 * HOUR)).counts()) == {"found": 1}
+    assert states(conn) == {f"tag:inbox:old:{TAG}": "sent"}
+
+
+def test_a_fresh_store_writes_no_note_where_the_tag_that_goes_with_it_is_there_already(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    slow(conn, "7")
+    apply(config_of(tmp_path, rules=NOTED), FixedClock(NOW))
+    for table in ("outbox", "journal", "push_runs"):
+        conn.execute(f"DELETE FROM {table}")
+    desk.calls.clear()
+    report = apply(config_of(tmp_path, rules=NOTED), FixedClock(NOW))
+    assert report.plan
+    assert [state for _, state in report.plan.done] == ["present", "present"]
+    assert (desk.calls, len(desk.notes["7"])) == ([], 1)
+
+
+def test_notes_that_are_turned_on_later_follow_the_tags_that_we_set(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    slow(conn, "7")
+    apply(config_of(tmp_path), FixedClock(NOW))
+    assert keys(plan(conn, config_of(tmp_path, rules=NOTED), NOW)) == ["note:inbox:7:slow-first-response"]
+
+
 def test_planning_is_for_services_of_the_config_only(conn: Connection, tmp_path: Path) -> None:
     slow(conn, "7")
     config = config_of(tmp_path)
@@ -402,6 +516,93 @@ def test_an_unexpected_read_back_stops_everything_and_is_not_tried_again(
     assert desk.writes() == [("add_tag", "1"), ("add_tag", "2")]
 
 
+def test_a_tag_that_somebody_adds_meanwhile_is_theirs_and_stays(
+    conn: Connection, tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_another(change: Callable[[str, str], TagChange], other: str) -> Callable[[str, str], TagChange]:
+        def busy(conversation: str, tag: str) -> TagChange:
+            before = change(conversation, tag).before
+            desk.held[conversation].append(other)
+            return TagChange(before, tuple(desk.held[conversation]))
+
+        return busy
+
+    monkeypatch.setattr(desk, "add_tag", with_another(desk.add_tag, "urgent"))
+    monkeypatch.setattr(desk, "remove_tag", with_another(desk.remove_tag, "billing"))
+    slow(conn, "7")
+    report = apply(config_of(tmp_path), FixedClock(NOW))
+    assert (report.stopped, dict(report.counts())) == ("", {"sent": 1})
+    assert report.run
+    assert dict(undo(config_of(tmp_path), FixedClock(NOW), report.run).counts()) == {"undone": 1}
+    assert desk.held["7"] == ["urgent", "billing"]
+
+
+@pytest.mark.parametrize("call", ["add_tag", "add_note"])
+def test_what_is_refused_although_it_arrived_stops_everything_and_can_be_undone(
+    conn: Connection, tmp_path: Path, desk: Desk, call: str
+) -> None:
+    desk.held["2"] = ["vip"]
+    desk.after[(call, "2")] = Rejected("it reads back wrong")
+    for ago, name in enumerate("123"):
+        slow(conn, name, ago=ago + 1, tags=tuple(desk.held.get(name, ())))
+    report = apply(config_of(tmp_path, rules=NOTED), FixedClock(NOW))
+    assert report.stopped == "it reads back wrong"
+    assert report.counts()["mismatch"] == 1
+    assert "3" not in [conversation for _, conversation in desk.writes()]
+    assert report.run
+    undo(config_of(tmp_path), FixedClock(NOW), report.run)
+    assert (desk.held, desk.notes["1"], desk.notes.get("2", {})) == ({"1": [], "2": ["vip"]}, {}, {})
+
+
+def test_a_note_that_its_adapter_refuses_stops_everything_because_it_may_be_no_note(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    desk.trouble[("add_note", "2")] = Rejected("what was written is not there as a private note")
+    for ago, name in enumerate("123"):
+        slow(conn, name, ago=ago + 1)
+    report = apply(config_of(tmp_path, rules=NOTED), FixedClock(NOW))
+    assert "not there as a private note" in report.stopped
+    assert desk.writes()[-1] == ("add_note", "2")
+
+
+def test_a_note_that_the_service_refuses_is_recorded_and_the_others_go_on(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    desk.trouble[("add_note", "2")] = Rejected("too long", status=422)
+    for ago, name in enumerate("123"):
+        slow(conn, name, ago=ago + 1)
+    report = apply(config_of(tmp_path, rules=NOTED), FixedClock(NOW))
+    assert (report.stopped, dict(report.counts())) == ("", {"sent": 5, "rejected": 1})
+
+
+@pytest.mark.parametrize("trouble", [Rejected("no", status=422), Transient("timed out")])
+def test_the_first_note_is_a_canary_of_its_own(
+    conn: Connection, tmp_path: Path, desk: Desk, trouble: BaseException
+) -> None:
+    desk.trouble[("add_note", "1")] = trouble
+    slow(conn, "1", ago=1)
+    slow(conn, "2", ago=2)
+    assert "the first note on inbox" in apply(config_of(tmp_path, rules=NOTED), FixedClock(NOW)).stopped
+    assert desk.writes() == [("add_tag", "1"), ("add_note", "1")]
+
+
+def test_a_tag_is_known_by_the_name_that_the_service_makes_of_it(
+    conn: Connection, tmp_path: Path, cutting_desk: CuttingDesk
+) -> None:
+    cutting_desk.held = {"1": ["vip"], "2": ["deskpulse-sl"]}
+    cutting_desk.after[("add_tag", "3")] = Killed()
+    for ago, name in enumerate("123"):
+        slow(conn, name, ago=ago + 1)
+    with pytest.raises(Killed):
+        apply(config_of(tmp_path), FixedClock(NOW))
+    report = apply(config_of(tmp_path), FixedClock(NOW))
+    assert dict(report.counts()) == {"found": 1}
+    assert cutting_desk.held["1"] == ["vip", "deskpulse-sl"]
+    undone = [dict(undo(config_of(tmp_path), FixedClock(NOW), run).counts()) for run in (1, 2)]
+    assert undone == [{"undone": 1, "kept": 1}, {"undone": 1}]
+    assert cutting_desk.held == {"1": ["vip"], "2": ["deskpulse-sl"], "3": []}
+
+
 def test_a_note_that_cannot_be_read_back_stops_everything(
     conn: Connection, tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -410,10 +611,6 @@ def test_a_note_that_cannot_be_read_back_stops_everything(
     report = apply(config_of(tmp_path, rules={"slow-first-response": {"note": True}}), FixedClock(NOW))
     assert "reads back as missing" in report.stopped
     assert states(conn)["note:inbox:1:slow-first-response"] == "mismatch"
-
-
-class Killed(BaseException):
-    """The process is gone."""
 
 
 @pytest.mark.parametrize("call", ["add_tag", "add_note"])
@@ -469,6 +666,132 @@ def test_an_unknown_action_that_no_rule_wants_any_more_is_settled_but_never_sent
     assert plan(conn, config_of(tmp_path), NOW).todo == ()
 
 
+def test_an_unknown_action_that_its_service_cannot_take_any_more_does_not_stop_the_others(
+    conn: Connection, tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.after[("add_tag", "7")] = Killed()
+    slow(conn, "7")
+    with pytest.raises(Killed):
+        apply(config_of(tmp_path), FixedClock(NOW))
+    monkeypatch.setattr("connector.registry.adapter_class", lambda name: Files)
+    assert apply(config_of(tmp_path), FixedClock(NOW)).results == []
+
+
+def test_one_that_cannot_be_looked_for_stays_unknown_and_the_others_go_on(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    desk.after[("add_tag", "1")] = Killed()
+    slow(conn, "1", ago=1)
+    slow(conn, "2", ago=2)
+    with pytest.raises(Killed):
+        apply(config_of(tmp_path), FixedClock(NOW))
+    desk.trouble[("tags", "1")] = BadPayload("it cannot be understood")
+    report = apply(config_of(tmp_path), FixedClock(NOW))
+    assert (report.stopped, dict(report.counts())) == ("", {"unknown": 1, "sent": 1})
+    assert dict(apply(config_of(tmp_path), FixedClock(NOW)).counts()) == {"found": 1}
+
+
+@pytest.fixture
+def two_slow(conn: Connection, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Puts the desk and the outbox back to where nothing was written yet; another's tag and note are there."""
+    for module in ("run", "restore"):
+        monkeypatch.setattr(f"connector.push.{module}.connect", mortal)
+    slow(conn, "1", ago=1)
+    slow(conn, "2", ago=2)
+
+    def restart() -> None:
+        desk.held, desk.notes = {"1": ["vip"], "2": []}, {"1": {"theirs": "call her back"}, "2": {}}
+        desk.calls.clear()
+        for table in ("outbox", "journal", "push_runs"):
+            conn.execute(f"DELETE FROM {table}")
+        conn.execute("""UPDATE conversations SET tags = iif(vendor_id = '1', '["vip"]', '[]')""")
+
+    return restart
+
+
+def runs(conn: Connection) -> list[int]:
+    return [row[0] for row in conn.execute("SELECT id FROM push_runs WHERE what = 'apply' ORDER BY id")]
+
+
+def assert_as_before(desk: Desk) -> None:
+    assert desk.held == {"1": ["vip"], "2": []}
+    assert desk.notes == {"1": {"theirs": "call her back"}, "2": {}}
+
+
+def test_a_run_killed_at_any_step_is_completed_by_the_next_one_and_both_are_undone_exactly(
+    conn: Connection, tmp_path: Path, desk: Desk, two_slow: Callable[[], None]
+) -> None:
+    config, clock = config_of(tmp_path, rules=NOTED), FixedClock(NOW)
+    for step in count():
+        two_slow()
+        died = killed_at(step, lambda: apply(config, clock))
+        apply(config, clock)
+        assert set(states(conn).values()) == {"sent"}, step
+        writes = [call for call in desk.writes() if call[0] == "add_note"]
+        assert sorted(writes) == [("add_note", "1"), ("add_note", "2")], step
+        assert (desk.held, len(desk.notes["1"]), len(desk.notes["2"])) == ({"1": ["vip", TAG], "2": [TAG]}, 2, 1), step
+        for run in runs(conn):
+            undo(config, clock, run)
+        assert_as_before(desk)
+        if not died:
+            break
+    assert step > 40, "the walk ended before it began"
+
+
+def test_a_run_killed_at_any_step_can_be_undone_as_it_is_and_what_was_claimed_is_not_written_again(
+    conn: Connection, tmp_path: Path, desk: Desk, two_slow: Callable[[], None]
+) -> None:
+    config, clock = config_of(tmp_path, rules=NOTED), FixedClock(NOW)
+    for step in count():
+        two_slow()
+        died = killed_at(step, lambda: apply(config, clock))
+        claimed = set(states(conn))
+        for run in runs(conn):
+            undo(config, clock, run)
+        assert_as_before(desk)
+        assert set(states(conn).values()) <= {"undone"}, step
+        assert claimed.isdisjoint(keys(plan(conn, config, NOW))), step
+        if not died:
+            break
+
+
+def test_an_undo_killed_at_any_step_is_completed_by_the_next_one(
+    conn: Connection, tmp_path: Path, desk: Desk, two_slow: Callable[[], None]
+) -> None:
+    config, clock = config_of(tmp_path, rules=NOTED), FixedClock(NOW)
+    for step in count():
+        two_slow()
+        run = apply(config, clock).run or 0
+        died = killed_at(step, lambda run=run: undo(config, clock, run))  # type: ignore[misc]
+        undo(config, clock, run)
+        assert_as_before(desk)
+        assert set(states(conn).values()) == {"undone"}, step
+        assert apply(config, clock).run is None, step
+        if not died:
+            break
+
+
+def test_that_something_is_sent_is_on_the_disk_before_it_is_sent(
+    conn: Connection, tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened_by_the_run: list[Connection] = []
+
+    def remembered(path: Path) -> Connection:
+        opened_by_the_run.append(connect(path))
+        return opened_by_the_run[-1]
+
+    def waits_for_the_disk(conversation: str, tag: str) -> TagChange:
+        assert opened_by_the_run[-1].execute("PRAGMA synchronous").fetchone()[0] == 2
+        assert states(conn) == {f"tag:inbox:7:{TAG}": "sending"}
+        return TagChange((), (tag,))
+
+    monkeypatch.setattr("connector.push.run.connect", remembered)
+    monkeypatch.setattr(desk, "add_tag", waits_for_the_disk)
+    monkeypatch.setattr(desk, "tags", lambda conversation: (TAG,))
+    slow(conn, "7")
+    assert apply(config_of(tmp_path), FixedClock(NOW)).counts()["sent"] == 1
+
+
 def test_a_refused_item_is_recorded_and_the_others_go_on(conn: Connection, tmp_path: Path, desk: Desk) -> None:
     desk.trouble[("add_tag", "2")] = Rejected("no such conversation", status=404)
     for ago, name in enumerate("123"):
@@ -497,7 +820,7 @@ def test_a_canary_that_fails_leaves_all_others_unsent(conn: Connection, tmp_path
     slow(conn, "1", ago=1)
     slow(conn, "2", ago=2)
     report = apply(config_of(tmp_path), FixedClock(NOW))
-    assert "the first action on inbox failed: timed out" in report.stopped
+    assert "the first tag on inbox failed: timed out" in report.stopped
     assert desk.writes() == [("add_tag", "1")]
 
 
@@ -543,6 +866,15 @@ def test_only_one_push_at_a_time(conn: Connection, tmp_path: Path, desk: Desk) -
     config = config_of(tmp_path)
     with pushing(config), pytest.raises(ConnectorError, match="another push is at work"):
         apply(config, FixedClock(NOW))
+
+
+def test_the_lock_is_never_the_store_itself(tmp_path: Path) -> None:
+    database = tmp_path / "desk.push"
+    db = sqlite_utils.Database(database)
+    migrations.apply(db)
+    db.conn.close()
+    with pushing(replace(config_of(tmp_path), database=database)):
+        assert database.read_bytes().startswith(b"SQLite format 3")
 
 
 def test_a_refused_credential_stops_everything(conn: Connection, tmp_path: Path, desk: Desk) -> None:
@@ -650,6 +982,43 @@ def test_what_is_gone_already_counts_as_undone(conn: Connection, tmp_path: Path,
     assert dict(undo(config, FixedClock(NOW), run).counts()) == {"undone": 2}
 
 
+@pytest.mark.parametrize("status", [404, 410])
+def test_what_was_left_open_in_a_conversation_that_is_gone_counts_as_undone(
+    conn: Connection, tmp_path: Path, desk: Desk, status: int
+) -> None:
+    desk.after[("add_tag", "7")] = Transient("timed out")
+    slow(conn, "7")
+    run = apply(config_of(tmp_path), FixedClock(NOW)).run
+    assert run
+    desk.trouble[("tags", "7")] = Rejected("gone", status=status)
+    assert dict(undo(config_of(tmp_path), FixedClock(NOW), run).counts()) == {"undone": 1}
+    assert plan(conn, config_of(tmp_path), NOW).todo == ()
+
+
+def test_what_timed_out_is_taken_back_where_it_arrived(conn: Connection, tmp_path: Path, desk: Desk) -> None:
+    for ago, name in enumerate("123"):
+        slow(conn, name, ago=ago + 1)
+    desk.after[("add_tag", "2")] = Transient("timed out")
+    desk.trouble[("add_tag", "3")] = Transient("timed out")
+    run = apply(config_of(tmp_path), FixedClock(NOW)).run
+    assert run
+    assert dict(undo(config_of(tmp_path), FixedClock(NOW), run).counts()) == {"undone": 3}
+    assert desk.held == {"1": [], "2": []}
+    assert apply(config_of(tmp_path), FixedClock(NOW)).run is None
+
+
+def test_an_undo_that_leaves_our_tag_stops(
+    conn: Connection, tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow(conn, "7")
+    run = apply(config_of(tmp_path), FixedClock(NOW)).run
+    assert run
+    monkeypatch.setattr(desk, "remove_tag", lambda conversation, tag: TagChange((tag,), (tag,)))
+    assert "its tags now read" in undo(config_of(tmp_path), FixedClock(NOW), run).stopped
+    monkeypatch.undo()
+    assert states(conn) == {f"tag:inbox:7:{TAG}": "mismatch"}
+
+
 def test_an_undo_that_removes_too_much_stops(conn: Connection, tmp_path: Path, desk: Desk) -> None:
     desk.held = {"1": ["vip"], "2": ["vip"]}
     slow(conn, "1", ago=1)
@@ -725,6 +1094,25 @@ def test_the_plan_the_run_and_the_undo_are_printed_with_what_to_do_next(
     assert "nothing to write, nothing was sent; 1 done already" in called(tmp_path, "push", "--apply").output
     assert "undo of run 1: 1 undone" in called(tmp_path, "undo", "1").output
     assert "nothing of run 1 is left to take back" in called(tmp_path, "undo", "1").output
+
+
+def test_the_plan_names_what_applying_would_find_that_a_service_cannot_take(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    slow(conn, "imported", source=2)
+    slow(conn, "7")
+    assert "1 to write; 0 done already; 1 that files cannot take" in called(tmp_path, "push", "--plan").output
+
+
+def test_what_cannot_be_taken_back_is_not_told_to_be_tried_for_ever(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    slow(conn, "7")
+    called(tmp_path, "push", "--apply")
+    desk.trouble[("remove_tag", "7")] = Rejected("delete it by hand")
+    assert "1 could not be taken back, see above: do by hand what says so" in str(
+        called(tmp_path, "undo", "1").exception
+    )
 
 
 def test_json_says_the_same_as_the_tables(conn: Connection, tmp_path: Path, desk: Desk) -> None:

@@ -12,10 +12,11 @@ from connector import facts
 from connector.cli import the_config
 from connector.cli.output import json_option, print_json, print_table
 from connector.clock import clock_of
+from connector.config import Config
 from connector.errors import ConnectorError, UsageError
 from connector.push.diff import Plan, plan
 from connector.push.outbox import Action
-from connector.store import connect
+from connector.store import Connection, connect
 
 if TYPE_CHECKING:
     from connector.push.run import Report
@@ -39,8 +40,7 @@ def push(ctx: click.Context, only_plan: bool, really: bool, as_json: bool) -> No
     config = the_config(ctx)
     if only_plan:
         with closing(connect(config.database)) as conn:
-            facts.refresh(conn, config)
-            _print_plan(plan(conn, config, clock_of(config).now()), as_json)
+            _print_plan(_planned(conn, config), as_json)
     else:
         from connector.push.run import apply  # lazily: planning starts fast
 
@@ -57,6 +57,18 @@ def undo(ctx: click.Context, run: int, as_json: bool) -> None:
 
     config = the_config(ctx)
     _print_undo(take_back(config, clock_of(config), run), run, as_json)
+
+
+def _planned(conn: Connection, config: Config) -> Plan:
+    """The plan that `--apply` would carry out now."""
+    facts.refresh(conn, config)
+    now = clock_of(config).now()
+    found = plan(conn, config, now)
+    if not (found.todo or found.later):
+        return found
+    from connector.push.hands import cannot  # lazily: only what there is to write needs the adapters
+
+    return plan(conn, config, now, cannot(config))
 
 
 def _print_plan(found: Plan, as_json: bool) -> None:
@@ -119,7 +131,7 @@ def _print_report(report: Report, as_json: bool) -> None:
     else:
         _results(report)
         click.echo(_apply_line(report))
-    _end(report)
+    _end(report, "did not work this time, see above; run it again to try them once more")
 
 
 def _print_undo(report: Report, of: int, as_json: bool) -> None:
@@ -129,7 +141,7 @@ def _print_undo(report: Report, of: int, as_json: bool) -> None:
         _results(report)
         counts = ", ".join(f"{n} {state}" for state, n in report.counts().items())
         click.echo(f"undo of run {of}: {counts}" if counts else f"nothing of run {of} is left to take back")
-    _end(report)
+    _end(report, "could not be taken back, see above: do by hand what says so, and run it again for the others")
 
 
 def _report(report: Report) -> dict[str, Any]:
@@ -158,12 +170,12 @@ def _apply_line(report: Report) -> str:
     )
 
 
-def _end(report: Report) -> None:
+def _end(report: Report, remedy: str) -> None:
     """The warning, and exit 1 with the reason when the run was stopped or something is to be tried again."""
     if report.warning:
         click.echo(f"deskpulse: {report.warning}", err=True)
     if report.stopped:
         raise ConnectorError(f"stopped, nothing further was written: {report.stopped}; look there, then run it again")
-    failed = report.counts()["failed"]
-    if failed:
-        raise ConnectorError(f"{failed} did not work this time, see above; run it again to try them once more")
+    counts = report.counts()
+    if failed := counts["failed"] + counts["unknown"]:
+        raise ConnectorError(f"{failed} {remedy}")

@@ -17,7 +17,8 @@ Cannot = frozenset[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Plan:
-    """``done`` holds (action, state): sent, present (the tag was there without us), undone, rejected, mismatch.
+    """``todo`` begins with what an earlier run left open. ``done`` holds (action, state): sent, present (the tag was
+    there without us, so its note is not ours to write either), undone, rejected, mismatch.
 
     ``later`` is over today's budget; ``unable`` is what the service cannot take.
     """
@@ -38,12 +39,12 @@ def plan(conn: Connection, config: Config, now: Instant, cannot: Cannot = frozen
     everything = list(_wanted(conn, config, now))
     wanted = [action for action in everything if (action.service, action.action) not in cannot]
     unable = [action for action in everything if (action.service, action.action) in cannot]
-    judged = [_judge(conn, action) for action in wanted]
-    todo = [action for action, state in judged if not state]
+    judged = [_judge(conn, config, action) for action in wanted]
+    todo = sorted((action for action, state in judged if not state), key=lambda action: not action.retry)
     budget = max(0, config.push.daily_budget - sent_today(conn, config, now))
     return Plan(
         at=now,
-        todo=(*_left_behind(conn, config, {action.key for action in wanted}), *todo[:budget]),
+        todo=(*_left_behind(conn, config, {action.key for action in wanted}, cannot), *todo[:budget]),
         done=tuple((action, state) for action, state in judged if state),
         later=tuple(todo[budget:]),
         unable=tuple(unable),
@@ -62,9 +63,8 @@ def _wanted(conn: Connection, config: Config, now: Instant) -> Iterator[Action]:
 
 def _actions(match: Match, config: Config) -> Iterator[Action]:
     tag = config.push.prefix + match.rule.name
-    where = f"{match.service}:{match.conversation}"
     of_tag = Action(
-        key=f"tag:{where}:{tag}",
+        key=_tag_key(match.service, match.conversation, tag),
         service=match.service,
         action="tag",
         payload=tag,
@@ -80,17 +80,28 @@ def _actions(match: Match, config: Config) -> Iterator[Action]:
         title = match.kind.title[config.language]
         colon = " : " if config.language == "fr" else ": "
         text = f"{OWN_NOTE_MARK} {title}{colon}{match.reason}. {match.how}"
-        yield replace(of_tag, key=f"note:{where}:{match.rule.name}", action="note", payload=text)
+        key = f"note:{match.service}:{match.conversation}:{match.rule.name}"
+        yield replace(of_tag, key=key, action="note", payload=text)
 
 
-def _judge(conn: Connection, action: Action) -> tuple[Action, str]:
+def _tag_key(service: str, conversation: str, tag: str) -> str:
+    return f"tag:{service}:{conversation}:{tag}"
+
+
+def _judge(conn: Connection, config: Config, action: Action) -> tuple[Action, str]:
     """The action as it is to be done, and "" — or why there is nothing to do."""
     found = entry(conn, action.key)
     if found is None:
-        return action, "present" if action.action == "tag" and action.payload in action.tags else ""
+        return action, "present" if _is_marked(conn, config, action) else ""
     if found.state in ("sent", "undone", "rejected", "mismatch"):
         return action, found.state
     return replace(action, payload=found.payload, retry=True), ""
+
+
+def _is_marked(conn: Connection, config: Config, action: Action) -> bool:
+    """Is the rule's tag there, and not by this outbox? Then by hand, or by one that a fresh store knows nothing of."""
+    tag = f"{config.push.prefix}{action.rule}"
+    return tag in action.tags and entry(conn, _tag_key(action.service, action.conversation, tag)) is None
 
 
 LEFT = """
@@ -100,8 +111,8 @@ WHERE o.state IN ('sending', 'failed') AND o.action IN ('tag', 'note') ORDER BY 
 """
 
 
-def _left_behind(conn: Connection, config: Config, wanted: set[str]) -> list[Action]:
+def _left_behind(conn: Connection, config: Config, wanted: set[str], cannot: Cannot) -> list[Action]:
     """What may have arrived and no rule wants any more: it is still looked for, so that undo knows of it."""
     services = {service.name for service in config.services}
-    rows = [row for row in conn.execute(LEFT) if row["key"] not in wanted and row["service"] in services]
-    return [Action(**dict(zip(row.keys(), row, strict=True)), retry=True, look_only=True) for row in rows]
+    left = [Action(**dict(row), retry=True, look_only=True) for row in conn.execute(LEFT) if row["key"] not in wanted]
+    return [one for one in left if one.service in services and (one.service, one.action) not in cannot]

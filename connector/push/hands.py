@@ -21,6 +21,10 @@ Receipt = dict[str, Any]
 """What ``undo`` needs: of a tag, all tags before and after; of a note, its id at the service."""
 
 
+GONE = (404, 410)
+"""Answers that speak of one conversation or note, and say nothing about the others."""
+
+
 class Unexpected(Exception):
     """The service reads back something else than what was written: everything stops, a person looks."""
 
@@ -71,9 +75,21 @@ def cannot(config: Config) -> Cannot:
     )
 
 
-def write(adapter: Any, action: Action, canary: bool) -> Receipt:
-    """Do it and read it back. Unexpected when the read-back is not exactly what was written."""
-    return _tag(adapter, action, canary) if action.action == "tag" else _note(adapter, action)
+def write(conn: Connection, adapter: Any, action: Action, canary: bool) -> Receipt:
+    """Do it and read it back. Unexpected when the read-back lacks what was written, or what was there before."""
+    try:
+        return _tag(adapter, action, canary) if action.action == "tag" else _note(adapter, action)
+    except Rejected as error:
+        # Adapters refuse what reads back wrong, too: a refusal is believed where nothing of ours is there.
+        receipt = look(conn, adapter, action)
+        if receipt is None:
+            raise
+        raise Unexpected(str(error), receipt) from error
+
+
+def _named(adapter: Any, tag: str) -> str:
+    """What the service makes of a tag's name: it may be cut, or have letters that are not allowed there."""
+    return str(adapter.tag_name(tag)) if hasattr(adapter, "tag_name") else tag
 
 
 def _tag(adapter: Tags, action: Action, canary: bool) -> Receipt:
@@ -81,7 +97,8 @@ def _tag(adapter: Tags, action: Action, canary: bool) -> Receipt:
     receipt: Receipt = {"before": list(change.before), "after": list(change.after)}
     # The first write of a run is read once more in a call of its own: an answer may merely echo what was sent.
     seen = adapter.tags(action.conversation) if canary else change.after
-    if set(change.after) != {*change.before, action.payload} or set(seen) != set(change.after):
+    # A tag that somebody adds meanwhile is theirs; what may not happen is that one is missing.
+    if not {*change.before, _named(adapter, action.payload)} <= {*change.after} & {*seen}:
         raise Unexpected(
             f"{action.service} {action.conversation}: tags were {_names(change.before)}, we added {action.payload}, "
             f"and it now reads {_names(seen)}",
@@ -107,7 +124,7 @@ def look(conn: Connection, adapter: Any, action: Action) -> Receipt | None:
         note = adapter.find_note(action.conversation, action.payload)
         return {"note": note, "found": True} if note else None
     after = adapter.tags(action.conversation)
-    if action.payload not in after:
+    if _named(adapter, action.payload) not in after:
         return None
     return {"before": _tags_before(conn, action.key), "after": list(after), "found": True}
 
@@ -118,19 +135,20 @@ def _tags_before(conn: Connection, key: str) -> list[str]:
     return list(json.loads(row["detail"])["tags"])
 
 
+def was_there(adapter: Any, action: Action, receipt: Mapping[str, Any]) -> bool:
+    """Did the conversation have the tag before we came?"""
+    return _named(adapter, action.payload) in receipt.get("before", ())
+
+
 def take_back(adapter: Any, action: Action, receipt: Mapping[str, Any]) -> Receipt:
-    """Remove what the receipt says was ours, leaving all else. What is gone already is no error."""
-    try:
-        if action.action == "note":
-            adapter.remove_note(action.conversation, receipt["note"])
-            return {}
-        change = adapter.remove_tag(action.conversation, action.payload)
-    except Rejected as error:
-        if error.status == 404:
-            return {"gone": True}
-        raise
+    """Remove what the receipt says was ours, leaving all else. Rejected with a status of GONE where it is gone."""
+    if action.action == "note":
+        adapter.remove_note(action.conversation, receipt["note"])
+        return {}
+    change = adapter.remove_tag(action.conversation, action.payload)
     left: Receipt = {"before": list(change.before), "after": list(change.after)}
-    if set(change.after) != set(change.before) - {action.payload}:
+    ours = _named(adapter, action.payload)
+    if ours in change.after or not {*change.before} - {ours} <= {*change.after}:
         raise Unexpected(
             f"{action.service} {action.conversation}: we removed {action.payload} only, and its tags now read "
             f"{_names(change.after)} (before: {_names(change.before)})",

@@ -54,7 +54,12 @@ def entry(conn: Connection, key: str) -> Entry | None:
 
 
 def start(conn: Connection, what: str, now: Instant) -> int:
-    """A new push run; its id is what ``undo`` takes."""
+    """A new push run; its id is what ``undo`` takes.
+
+    From here on every commit is on the disk before the next call leaves: the store's own setting may lose the last
+    ones when the power fails, and with them that something was sent.
+    """
+    conn.execute("PRAGMA synchronous = FULL")
     with transaction(conn):
         row = conn.execute("INSERT INTO push_runs (at, what) VALUES (?, ?) RETURNING id", (now, what)).fetchone()
     return int(row["id"])

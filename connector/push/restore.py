@@ -11,7 +11,7 @@ from connector.config import Config
 from connector.errors import AuthFailed, BadPayload, ServiceError, UsageError
 from connector.push import hands as touch
 from connector.push import outbox
-from connector.push.hands import Hands, Unexpected
+from connector.push.hands import Hands, Receipt, Unexpected
 from connector.push.outbox import Action
 from connector.push.run import Report, pushing, reread
 from connector.store import Connection, Row, connect, transaction
@@ -20,8 +20,9 @@ from connector.store import Connection, Row, connect, transaction
 def undo(config: Config, clock: Clock, run: int) -> Report:
     """Take back one run. UsageError when there was no such run; doing it twice does nothing the second time.
 
-    Results: undone, kept (the tag was there before us), sent (an announcement, which cannot be taken back), failed,
-    mismatch (the read-back was not what we wrote: stops everything).
+    What a crash or a time-out left open is looked for first. Results: undone, kept (the tag was there before us), sent
+    (an announcement, which cannot be taken back), failed, mismatch (the read-back was not what we wrote: stops
+    everything).
     """
     with pushing(config), closing(connect(config.database)) as conn, touch.hands(config, clock) as hands:
         if not conn.execute("SELECT 1 FROM push_runs WHERE id = ?", (run,)).fetchone():
@@ -42,9 +43,10 @@ def _known(conn: Connection) -> str:
 WRITTEN = """
 SELECT o.key, o.service, o.action, o.payload, o.reason, o.rule, o.conversation_id,
     coalesce(c.vendor_id, '') AS conversation, c.link, o.receipt
-FROM outbox o JOIN journal j ON j.key = o.key AND j.event IN ('sent', 'found', 'mismatch')
+FROM outbox o JOIN journal j ON j.key = o.key AND j.event IN ('sending', 'sent', 'found', 'mismatch')
 LEFT JOIN conversations c ON c.id = o.conversation_id
-WHERE o.run_id = ? AND o.state IN ('sent', 'mismatch') GROUP BY o.key ORDER BY max(j.id) DESC
+WHERE o.run_id = ? AND (o.state IN ('sent', 'mismatch') OR o.action <> 'announce' AND o.state IN ('sending', 'failed'))
+GROUP BY o.key ORDER BY max(j.id) DESC
 """
 
 
@@ -64,33 +66,46 @@ class _Undo:
         outbox.finish(self._conn, run, "stopped" if self._report.stopped else "done", detail)
 
     def _one(self, row: Row) -> None:
-        action = Action(**{name: row[name] for name in row.keys() if name != "receipt"})  # noqa: SIM118  a Row is not a dict
-        receipt = json.loads(row["receipt"] or "{}")
+        columns = dict(row)
+        receipt = json.loads(columns.pop("receipt") or "null")
+        action = Action(**columns)
         if action.action == "announce":
             self._say(action, "sent", "what was announced cannot be taken back")
-        elif action.payload in receipt.get("before", ()):
-            self._say(action, "kept", "the tag was there before us")
         else:
-            self._remove(action, receipt)
+            self._take_back(action, receipt)
 
-    def _remove(self, action: Action, receipt: dict[str, Any]) -> None:
-        with transaction(self._conn):
-            outbox.journal(self._conn, action.key, "undoing", self._clock.now(), receipt)
+    def _take_back(self, action: Action, receipt: Receipt | None) -> None:
+        adapter = self._hands.of(action.service)
         try:
-            left = touch.take_back(self._hands.of(action.service), action, receipt)
+            receipt = receipt or touch.look(self._conn, adapter, action)
+            if receipt and touch.was_there(adapter, action, receipt):
+                self._say(action, "kept", "the tag was there before us")
+            else:
+                self._remove(adapter, action, receipt)
         except Unexpected as error:
             self._settle(action, "mismatch", error=str(error))
             self._report.stopped = str(error)
         except ServiceError as error:
-            with transaction(self._conn):
-                outbox.journal(self._conn, action.key, "undo failed", self._clock.now(), {"error": str(error)})
-            self._say(action, "failed", str(error))
-            if isinstance(error, AuthFailed | BadPayload):
-                self._report.stopped = str(error)
-        else:
-            self._settle(action, "undone", receipt={**receipt, "undone": left})
+            if error.status in touch.GONE:
+                self._settle(action, "undone", receipt={**(receipt or {}), "undone": {"gone": True}})
+            else:
+                self._failed(action, error)
 
-    def _settle(self, action: Action, state: str, *, receipt: dict[str, Any] | None = None, error: str = "") -> None:
+    def _failed(self, action: Action, error: ServiceError) -> None:
+        with transaction(self._conn):
+            outbox.journal(self._conn, action.key, "undo failed", self._clock.now(), {"error": str(error)})
+        self._say(action, "failed", str(error))
+        if isinstance(error, AuthFailed | BadPayload):
+            self._report.stopped = str(error)
+
+    def _remove(self, adapter: Any, action: Action, receipt: Receipt | None) -> None:
+        """``receipt`` None: it never arrived, so all there is to do is not to send it again."""
+        with transaction(self._conn):
+            outbox.journal(self._conn, action.key, "undoing", self._clock.now(), receipt or {})
+        left = touch.take_back(adapter, action, receipt) if receipt else {"gone": True}
+        self._settle(action, "undone", receipt={**(receipt or {}), "undone": left})
+
+    def _settle(self, action: Action, state: str, *, receipt: Receipt | None = None, error: str = "") -> None:
         outbox.settle(self._conn, action.key, state, self._clock.now(), receipt=receipt, error=error or None)
         self._say(action, state, error)
 

@@ -74,7 +74,7 @@ def pushing(config: Config) -> Iterator[None]:
     """
     from connector.store.write import Store  # lazily: planning must not import what writing needs
 
-    with locked(config.database.with_suffix(".push"), "another push is at work on this store"):
+    with locked(config.database.with_name(f"{config.database.name}.push"), "another push is at work on this store"):
         connect(config.database).close()
         Store.open(config.database, demo=config.demo).close()
         yield
@@ -93,16 +93,12 @@ def reread(config: Config, clock: Clock, report: Report) -> None:
             report.warning = f"what was written could not be read back into the store ({error}); the next sync does it"
 
 
-GONE = (404, 410)
-"""A canary that is refused because its conversation is gone says nothing about the others; any other refusal does."""
-
-
 class _Run:
-    """One pass over the actions. ``_sure`` holds the services whose canary came back alive."""
+    """One pass over the actions. ``_sure`` holds (service, action) whose canary came back alive."""
 
     def __init__(self, conn: Connection, clock: Clock, hands: Hands, report: Report) -> None:
         self._conn, self._clock, self._hands, self._report = conn, clock, hands, report
-        self._sure: set[str] = set()
+        self._sure: set[tuple[str, str]] = set()
         self._run = 0
 
     def carry_out(self, actions: Sequence[Action]) -> None:
@@ -121,15 +117,17 @@ class _Run:
                 self._send(action)
         except Rejected as error:
             self._settle(action, "rejected", error=str(error))
-            if action.service not in self._sure and error.status not in GONE:
-                self._report.stopped = f"the first action on {action.service} was refused: {error}"
+            if action.action == "note" and not error.status:  # not the service refused it, its adapter did
+                self._report.stopped = str(error)
+            elif self._is_canary(action) and error.status not in touch.GONE:
+                self._report.stopped = f"the first {action.action} on {action.service} was refused: {error}"
         except AuthFailed as error:
             self._settle(action, "failed", error=str(error))
             self._report.stopped = str(error)
         except Transient as error:
             self._settle(action, "failed", error=str(error))
-            if action.service not in self._sure:
-                self._report.stopped = f"the first action on {action.service} failed: {error}"
+            if self._is_canary(action):
+                self._report.stopped = f"the first {action.action} on {action.service} failed: {error}"
         except BadPayload as error:
             # The write may well have arrived: its row stays at "sending", to be looked for by the next run.
             self._report.results.append((action, "unknown", str(error)))
@@ -142,7 +140,11 @@ class _Run:
         """Settle what an earlier run may have sent already; True when there is nothing left to do about it."""
         if not action.retry:
             return False
-        receipt = touch.look(self._conn, self._hands.of(action.service), action)
+        try:
+            receipt = touch.look(self._conn, self._hands.of(action.service), action)
+        except BadPayload as error:  # nothing was written now: one that cannot be read does not stop the others
+            self._report.results.append((action, "unknown", str(error)))
+            return True
         if receipt is not None:
             self._settle(action, "sent", event="found", receipt=receipt)
         elif action.look_only:
@@ -152,9 +154,12 @@ class _Run:
     def _send(self, action: Action) -> None:
         adapter = self._hands.of(action.service)
         outbox.claim(self._conn, self._run, action, self._clock.now())
-        receipt = touch.write(adapter, action, canary=action.service not in self._sure)
+        receipt = touch.write(self._conn, adapter, action, self._is_canary(action))
         self._settle(action, "sent", receipt=receipt)
-        self._sure.add(action.service)
+        self._sure.add((action.service, action.action))
+
+    def _is_canary(self, action: Action) -> bool:
+        return (action.service, action.action) not in self._sure
 
     def _settle(
         self, action: Action, state: str, *, event: str = "", receipt: Receipt | None = None, error: str = ""
