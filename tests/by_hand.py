@@ -7,7 +7,7 @@ from typing import Any
 
 from connector.config import Config
 from connector.metric import Value, compute
-from connector.models import Instant, from_iso
+from connector.models import Instant, from_iso, to_iso
 from connector.period import parse
 from connector.store import Connection
 from connector.store.write import Store
@@ -51,7 +51,7 @@ class Desk:
         """A conversation whose first answer comes at an instant, so many seconds after its question."""
         asked = from_iso(at) - round(after_s * 1000)
         return self.conversation(
-            created=_iso(asked), first_asked_at=asked, first_response_at=from_iso(at), first_response_s=after_s,
+            created=to_iso(asked), first_asked_at=asked, first_response_at=from_iso(at), first_response_s=after_s,
             first_response_business_s=business_s, **columns,
         )  # fmt: skip
 
@@ -126,9 +126,3 @@ class Desk:
     def _insert(self, table: str, **columns: Any) -> None:
         marks = ", ".join("?" * len(columns))
         self.conn.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", tuple(columns.values()))
-
-
-def _iso(instant: Instant) -> str:
-    from connector.models import to_iso
-
-    return to_iso(instant)

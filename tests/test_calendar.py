@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import random
-from datetime import date, datetime
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from by_hand import Desk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connector import period
 from connector.facts.calendar import Calendar
+from connector.metric.coverage import business_days
 from connector.models import Schedule, from_iso
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -33,6 +38,11 @@ def walked(schedule: Schedule, a: int, b: int) -> int:
         spans = () if wall.date().isoformat() in schedule.holidays else schedule.hours[wall.weekday()]
         total += MINUTE * any(opens <= minute < closes for opens, closes in spans)
     return total
+
+
+def open_on(schedule: Schedule, day: str) -> int:
+    """Opening time of a local day of the schedule's own zone."""
+    return Calendar(schedule).open_ms(*period.parse(day, schedule.zone, 0)[:2])
 
 
 def spans() -> st.SearchStrategy[tuple[tuple[int, int], ...]]:
@@ -105,20 +115,20 @@ def test_a_time_that_runs_backwards_is_empty():
 
 
 def test_days_with_a_clock_change_have_23_and_25_hours():
-    london = Calendar(Schedule("Europe/London", ALWAYS))
-    assert london.open_on(date(2025, 3, 30)) == 23 * HOUR
-    assert london.open_on(date(2025, 10, 26)) == 25 * HOUR
-    assert Calendar(PT).open_on(date(2024, 11, 28)) == 0
+    london = Schedule("Europe/London", ALWAYS)
+    assert open_on(london, "2025-03-30") == 23 * HOUR
+    assert open_on(london, "2025-10-26") == 25 * HOUR
+    assert open_on(PT, "2024-11-28") == 0
 
 
 def test_overlapping_spans_count_once():
-    assert Calendar(Schedule("UTC", (((540, 720), (660, 780)),) * 7)).open_on(date(2025, 5, 12)) == 4 * HOUR
+    assert open_on(Schedule("UTC", (((540, 720), (660, 780)),) * 7), "2025-05-12") == 4 * HOUR
 
 
 def test_years_asked_about_later_and_earlier_are_added():
     calendar = Calendar(Schedule("UTC", ALWAYS))
     for year in (2024, 2031, 2009):
-        assert calendar.open_on(date(year, 7, 1)) == DAY
+        assert calendar.open_ms(from_iso(f"{year}-07-01T00:00Z"), from_iso(f"{year}-07-02T00:00Z")) == DAY
     assert calendar.open_ms(from_iso("2009-01-01T00:00Z"), from_iso("2031-01-01T00:00Z")) == 8035 * DAY
 
 
@@ -130,19 +140,24 @@ def test_a_promise_of_nothing_is_due_at_once():
     assert Calendar(PT).add(from_iso("2025-05-17T18:00Z"), 0) == from_iso("2025-05-17T18:00Z")
 
 
-def test_business_days_are_local_days_with_any_opening_after_holidays():
-    calendar = Calendar(PT)
-    week = from_iso("2024-11-25T00:00-08:00"), from_iso("2024-12-02T00:00-08:00")
-    assert calendar.business_days(*week) == 3
-    assert calendar.business_days(week[0], week[0]) == 0
+def days_open(folder: Path, schedule: Schedule, zone: str, a: str, b: str) -> int | None:
+    desk = Desk(folder, calendar=schedule, zone=zone)
+    with closing(desk.store):
+        return business_days(desk.conn, desk.config, from_iso(a), from_iso(b))
 
 
-def test_business_days_follow_the_zone_that_is_asked_for():
+def test_business_days_are_local_days_with_any_opening_after_holidays(tmp_path):
+    week = "2024-11-25T00:00-08:00", "2024-12-02T00:00-08:00"
+    assert days_open(tmp_path, PT, PT.zone, *week) == 3
+    assert days_open(tmp_path, PT, PT.zone, week[0], week[0]) == 0
+
+
+def test_business_days_follow_the_reporting_zone(tmp_path):
     # Monday 14:00–16:00 UTC is 23:00–01:00 in Tokyo: one day there, two days here.
-    calendar = Calendar(Schedule("UTC", (((840, 960),), *((),) * 6)))
-    week = from_iso("2025-05-11T00:00Z"), from_iso("2025-05-16T00:00Z")
-    assert calendar.business_days(*week) == 1
-    assert calendar.business_days(*week, zone="Asia/Tokyo") == 2
+    schedule = Schedule("UTC", (((840, 960),), *((),) * 6))
+    week = "2025-05-11T00:00Z", "2025-05-16T00:00Z"
+    assert days_open(tmp_path, schedule, "UTC", *week) == 1
+    assert days_open(tmp_path, schedule, "Asia/Tokyo", *week) == 2
 
 
 def test_a_schedule_that_changed_is_the_sum_of_the_schedules_in_force():

@@ -14,7 +14,6 @@ from itertools import accumulate
 from zoneinfo import ZoneInfo
 
 from connector.models import Instant, Schedule
-from connector.period import local_date, midnight
 
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
@@ -60,22 +59,6 @@ class Calendar:
                 i = bisect_left(self._opened, due) - 1
                 return self._starts[i] + due - self._opened[i]
         return None
-
-    def open_on(self, day: date, zone: str | None = None) -> int:
-        """Milliseconds of opening time on a local day of ``zone`` (the schedule's own by default)."""
-        where = zone or self.schedule.zone
-        return self.open_ms(midnight(day, where), midnight(day + timedelta(days=1), where))
-
-    def business_days(self, start: Instant, end: Instant, zone: str | None = None) -> int:
-        """How many local days of ``zone`` have any opening time within [start, end)."""
-        where, count = zone or self.schedule.zone, 0
-        day = local_date(start, where)
-        while start < end:
-            day += timedelta(days=1)
-            tomorrow = midnight(day, where)
-            count += self.open_ms(start, min(tomorrow, end)) > 0
-            start = tomorrow
-        return count
 
     def _cover(self, a: Instant, b: Instant) -> None:
         """Spread the schedule over the years of a and b as well."""
