@@ -166,6 +166,41 @@ def test_a_source_that_is_read_anew_makes_figures_doubtful_until_it_is_through(s
     assert shop.freeze("conversation_volume") == [complete]
 
 
+def test_the_newest_figure_is_the_one_added_last_though_the_clock_was_set_back(shop: Shop) -> None:
+    shop.freeze("conversation_volume", now=LATER)
+    shop.conn.execute("UPDATE fact_conversations SET excluded = 'spam' WHERE conversation_id = 1")
+    changed = shop.freeze("conversation_volume", now=NOW)
+    assert shop.freeze("conversation_volume", now=NOW + 1) == changed
+    assert shop.rows() == 2
+
+
+def test_an_inbox_without_hours_of_its_own_restates_nothing(shop: Shop) -> None:
+    before = shop.freeze()
+    shop.conn.execute("INSERT INTO inboxes (source_id, vendor_id, name) VALUES (1, 'new', 'New')")
+    facts.refresh(shop.conn, shop.config)
+    assert shop.freeze() == before
+
+
+def test_from_which_n_agents_are_shown_restates_their_figures_and_no_others(shop: Shop) -> None:
+    whole, hidden = shop.freeze(clock="calendar"), shop.freeze(clock="calendar", by=["agent"])
+    only_ann = shop.freeze(clock="calendar", where={"agent": "Ann"})
+    shop.config = replace(shop.config, agent_min_n=2)
+    assert shop.freeze(clock="calendar") == whole
+    for old, by in ((hidden[0], {"by": ["agent"]}), (only_ann[0], {"where": {"agent": "Ann"}})):
+        new = find(shop.conn, shop.freeze(clock="calendar", **by)[0])
+        assert (find(shop.conn, old).value, new.value, new.restates) == (None, 1200, old)
+        assert new.reason == "opening hours or other settings changed"
+        assert shop.explain(old).again.because == "opening hours or other settings have changed since"
+
+
+def test_what_only_time_moves_is_not_called_late_data(shop: Shop) -> None:
+    values, period = shop.compute("first_contact_resolution")
+    young = [replace(values[0], exclusions={"provisional": 1})]
+    freeze(shop.conn, shop.config, young, period, now=NOW)
+    older = freeze(shop.conn, shop.config, [replace(values[0], exclusions={"provisional": 0})], period, now=LATER)[0]
+    assert find(shop.conn, older).reason == "what is left out or provisional changed, the figure did not"
+
+
 def test_a_figure_that_goes_and_comes_back_is_three_rows(shop: Shop) -> None:
     first = shop.freeze("conversation_volume")[0]
     shop.conn.execute("UPDATE fact_conversations SET excluded = 'spam' WHERE conversation_id = 1")
@@ -266,6 +301,22 @@ def test_an_explanation_says_when_a_group_is_gone(shop: Shop) -> None:
     shop.conn.execute("INSERT INTO dirty SELECT id FROM conversations")
     facts.refresh(shop.conn, shop.config)
     assert shop.explain(passport).again.because == "its group no longer occurs"
+
+
+def test_a_figure_whose_filter_no_longer_has_a_name_is_explained_all_the_same(shop: Shop) -> None:
+    passport = shop.freeze("conversation_volume", where={"channel": "email"})[0]
+    shop.conn.execute("UPDATE channels SET kind = 'sms'")
+    shop.conn.execute("INSERT INTO dirty SELECT id FROM conversations")
+    facts.refresh(shop.conn, shop.config)
+    found = shop.explain(passport)
+    assert (found.frozen.value, found.again.because, found.today) == (2, "its group no longer occurs", None)
+
+
+def test_explaining_while_the_facts_of_an_instant_are_looked_at_restates_nothing(shop: Shop) -> None:
+    passport = shop.freeze("conversation_volume")[0]
+    facts.as_of(shop.conn, shop.config, from_iso(f"{DAY}T08:00:00Z"))
+    assert shop.explain(passport).today is None
+    assert shop.rows() == 1
 
 
 def test_the_conversations_named_are_bounded(shop: Shop) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from connector import facts, registry
 from connector.config import Config
+from connector.errors import UsageError
 from connector.metric import REMOVED, Metric, Value, compute
 from connector.models import Instant
 from connector.period import Period
@@ -69,7 +70,7 @@ def explain(
     now; a restatement that this brings to light is stored. UsageError for an unknown passport.
     """
     found = [find(conn, passport) for passport in passports]
-    agains, todays = _agains(conn, config, found), _todays(conn, config, found, now)
+    agains, todays = _agains(conn, config, found), _todays(config, found, now)
     return [
         _explanation(conn, config, frozen, again, today, limit)
         for frozen, again, today in zip(found, agains, todays, strict=True)
@@ -123,14 +124,21 @@ def _computed(conn: Connection, config: Config, found: Sequence[Frozen], now: In
     computed: dict[str, list[Value]] = {}
     values: list[Value | None] = []
     for frozen in found:
-        split = registry.metrics()[frozen.key].split
-        by = [d for d in frozen.dimensions if d not in split]
-        own, period = replace(config, zone=frozen.zone), Period(frozen.period_start, frozen.period_end, "")
-        about = repr((frozen.key, period, frozen.zone, by, frozen.filters))
+        by = [d for d in frozen.dimensions if d not in registry.metrics()[frozen.key].split]
+        about = repr((frozen.key, frozen.period_start, frozen.period_end, frozen.zone, by, frozen.filters))
         if about not in computed:
-            computed[about] = compute(conn, own, [frozen.key], period, by=by, where=frozen.filters, now=now)
+            computed[about] = _together(conn, config, frozen, by, now)
         values.append(next((value for value in computed[about] if _is(frozen, value)), None))
     return values
+
+
+def _together(conn: Connection, config: Config, frozen: Frozen, by: Sequence[str], now: Instant) -> list[Value]:
+    """All figures of one computation; none when a name that it was filtered by is no longer anybody's."""
+    own, period = replace(config, zone=frozen.zone), Period(frozen.period_start, frozen.period_end, "")
+    try:
+        return compute(conn, own, [frozen.key], period, by=by, where=frozen.filters, now=now)
+    except UsageError:
+        return []
 
 
 def _is(frozen: Frozen, value: Value) -> bool:
@@ -150,18 +158,20 @@ def _because(conn: Connection, config: Config, frozen: Frozen) -> str:
     metric = registry.metrics()[frozen.key]
     if metric.version != frozen.version:
         return f"the definition is now version {metric.version}, it was {frozen.version}"
-    if frozen.calendar not in (fingerprint(conn, config).of(True), fingerprint(conn, config).of(False)):
+    about = {*frozen.dimensions, *frozen.filters}
+    if frozen.calendar != fingerprint(conn, config).of(metric, frozen.clock, about):
         return "opening hours or other settings have changed since"
     return "its sources have rewritten what they had said before"
 
 
-def _todays(conn: Connection, config: Config, found: Sequence[Frozen], now: Instant) -> list[Frozen]:
+def _todays(config: Config, found: Sequence[Frozen], now: Instant) -> list[Frozen]:
     """Each figure as it is now; one that was asked for as of an instant stays what it is."""
     todays = []
-    for frozen, value in zip(found, _computed(conn, config, found, now), strict=True):
-        if value is None or frozen.as_of is not None:
-            todays.append(frozen)
-            continue
-        period = Period(frozen.period_start, frozen.period_end, "")
-        todays.append(find(conn, freeze(conn, replace(config, zone=frozen.zone), [value], period, now=now)[0]))
+    with closing(connect(config.database)) as conn:  # its own: the caller's may look at the facts of an instant
+        for frozen, value in zip(found, _computed(conn, config, found, now), strict=True):
+            if value is None or frozen.as_of is not None:
+                todays.append(frozen)
+                continue
+            period = Period(frozen.period_start, frozen.period_end, "")
+            todays.append(find(conn, freeze(conn, replace(config, zone=frozen.zone), [value], period, now=now)[0]))
     return todays

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from connector import registry
 from connector.config import Config
 from connector.errors import UsageError
-from connector.metric import Metric, Value
+from connector.metric import Value
 from connector.metric.coverage import data_until
 from connector.models import Instant
 from connector.period import Period
@@ -118,9 +118,12 @@ def cohort_of(conn: Connection, frozen: Frozen) -> array[int]:
 
 
 def latest(conn: Connection, scope: str, *, complete: bool = False) -> Frozen | None:
-    """The newest figure of a scope, or the newest of those that were complete."""
+    """The newest figure of a scope, or the newest of those that were complete.
+
+    The newest is the one added last, for a clock may have been set back since an earlier one.
+    """
     only = "AND complete" if complete else ""
-    sql = f"SELECT * FROM results WHERE scope = ? {only} ORDER BY computed_at DESC, rowid DESC LIMIT 1"
+    sql = f"SELECT * FROM results WHERE scope = ? {only} ORDER BY rowid DESC LIMIT 1"
     row = conn.execute(sql, (scope,)).fetchone()
     return None if row is None else _read(row)
 
@@ -147,14 +150,10 @@ class _Drafts:
             period_start=self.period.start, period_end=self.period.end, zone=zone,
             dimensions=dict(value.by), filters=dict(value.where),
             scope=_hash(*about, dict(value.by), dict(value.where), self.as_of),
-            calendar=self.prints.of(_uses_calendar(metric, value)), as_of=self.as_of, computed_at=self.now,
+            calendar=self.prints.of(metric, clock, {*value.by, *value.where}), as_of=self.as_of, computed_at=self.now,
             data_until=self.until, complete=value.complete, exclusions=dict(value.exclusions),
             cohort_id=cohort.id, cursors=self.cursors,
         )  # fmt: skip
-
-
-def _uses_calendar(metric: Metric, value: Value) -> bool:
-    return value.clock == "business" or metric.uses_calendar
 
 
 def _settle(conn: Connection, draft: Frozen, cohort: Cohort) -> Frozen:
@@ -166,8 +165,6 @@ def _settle(conn: Connection, draft: Frozen, cohort: Cohort) -> Frozen:
     if last_complete and last_complete.content != draft.content:
         reason = _reason(conn, last_complete, draft, cohort)
         draft = draft._replace(restates=last_complete.id, reason=reason)
-    elif last:
-        draft = draft._replace(restates=None)
     return draft._replace(id=_unused(conn, draft))
 
 
@@ -187,8 +184,8 @@ def _reason(conn: Connection, old: Frozen, new: Frozen, cohort: Cohort) -> str:
     if before != after:
         moves = ((len(after - before), "came in"), (len(before - after), "left"))
         return "late data: " + ", ".join(f"{n} conversation{'s' * (n > 1)} {verb}" for n, verb in moves if n)
-    if old.value == new.value and old.n == new.n:
-        return "late data: something that is left out changed, the figure did not"
+    if (old.value, old.n, old.low, old.high) == (new.value, new.n, new.low, new.high):
+        return "what is left out or provisional changed, the figure did not"
     return "late data: the same conversations, changed since"
 
 
