@@ -20,11 +20,11 @@ METRICS = (
         title=Words("Customer satisfaction (CSAT)", "Satisfaction client (CSAT)"),
         meaning=Words(
             "Positive ÷ rated conversations. Each conversation counts once, with its latest answer, at the date of "
-            "its first, for the agent and team it had then. On 1–5, 4 and 5 are positive; neutral answers count below "
-            "the line.",
+            "its first, for the agent and team whom that answer rates. On 1–5, 4 and 5 are positive; neutral answers "
+            "count below the line.",
             "Positives ÷ conversations notées. Chaque conversation compte une fois, avec sa dernière réponse, à la "
-            "date de la première, pour l'agent et l'équipe d'alors. Sur 1–5, 4 et 5 sont positifs ; les neutres "
-            "comptent au dénominateur.",
+            "date de la première, pour l'agent et l'équipe que cette réponse note. Sur 1–5, 4 et 5 sont positifs ; "
+            "les neutres comptent au dénominateur.",
         ),
         unit="percent", counts="conversation", rows=RATED, aggregate="share", positive="f.verdict = 'positive'",
         direction="higher", target=Target(80.0), headline=True,

@@ -5,18 +5,19 @@ from connector.metric import CREATED, Left, Metric, Target, Words
 WITH_BOT = "c.bot = 1"
 CONTAINED = "c.bot = 1 AND c.escalated = 0"
 OVER = "(c.status = 'done' OR c.last_customer_at < :now - 86400000)"
+ENDED = "coalesce(c.last_done_at, c.last_customer_at)"
 NOT_BACK = (
     "NOT EXISTS (SELECT 1 FROM fact_conversations d WHERE d.contact_id = c.contact_id"
     " AND d.conversation_id <> c.conversation_id AND d.direction = 'inbound' AND d.excluded IS NULL"
-    " AND d.created_at > c.created_at AND d.created_at <= coalesce(c.last_done_at, c.last_customer_at) + 3 * 86400000)"
+    f" AND d.created_at > c.created_at AND d.created_at <= {ENDED} + 3 * 86400000)"
 )
 NOT_BAD = (
     "NOT EXISTS (SELECT 1 FROM fact_ratings r WHERE r.conversation_id = c.conversation_id AND r.verdict = 'negative')"
 )
 YOUNG = Left(
     "provisional",
-    Words("opened less than 3 days ago, may still come back", "ouvertes depuis moins de 3 jours, peuvent revenir"),
-    "c.bot = 1 AND c.created_at > :now - 3 * 86400000",
+    Words("over for less than 3 days, may still come back", "terminées depuis moins de 3 jours, peuvent revenir"),
+    f"c.bot = 1 AND {ENDED} > :now - 3 * 86400000",
     kept=True,
 )
 
@@ -37,10 +38,10 @@ METRICS = (
         key="bot_containment",
         title=Words("Contained by the bot", "Contenues par le robot"),
         meaning=Words(
-            "Of the conversations opened in the period in which a bot wrote, those without a public message by a "
-            "person. Includes customers who gave up.",
-            "Parmi les conversations ouvertes dans la période où un robot a écrit, celles sans message public d'une "
-            "personne. Comprend les clients qui ont renoncé.",
+            "Of the conversations opened in the period in which a bot wrote, those neither handed over nor with a "
+            "public message by a person. Includes customers who gave up.",
+            "Parmi les conversations ouvertes dans la période où un robot a écrit, celles sans transfert ni message "
+            "public d'une personne. Comprend les clients qui ont renoncé.",
         ),
         unit="percent", counts="conversation", rows=CREATED, aggregate="share", where=WITH_BOT,
         positive=CONTAINED, direction="higher",

@@ -34,8 +34,10 @@ NO_REPEAT = (
 LAST_WORD = (
     "CASE WHEN c.last_customer_at <= :at THEN c.last_customer_at ELSE (SELECT max(m.at) FROM messages m"
     " WHERE m.conversation_id = f.conversation_id AND m.author = 'customer' AND m.public AND m.kind = 'message'"
-    " AND m.at <= :at) END"
+    " AND m.at <= :at AND (m.seen_at <= :now OR m.source_id IN"
+    " (SELECT id FROM sources WHERE first_synced_at IS NULL OR first_synced_at > :now))) END"
 )
+"""Of messages, what was known by then counts, as for the facts as of an instant."""
 
 METRICS = (
     Metric(
@@ -69,7 +71,7 @@ METRICS = (
             "jours de la semaine. Rien si la précédente est vide, ou tant que la période n'est pas finie.",
         ),
         unit="ratio", counts="conversation", rows=CREATED, aggregate="trend", where=CUSTOMERS,
-        dimensions=OF_CONVERSATION, leaves_out=(OUTBOUND,), headline=True,
+        dimensions=OF_CONVERSATION, leaves_out=(OUTBOUND, SILENT), headline=True,
     ),
     Metric(
         key="resolved",
@@ -150,10 +152,10 @@ METRICS = (
         key="one_touch_rate",
         title=Words("Solved with one reply", "Résolues en une réponse"),
         meaning=Words(
-            "Of the conversations resolved in the period and answered by a person, those done with exactly one public "
-            "reply.",
-            "Parmi les conversations résolues dans la période et auxquelles une personne a répondu, celles résolues "
-            "avec exactement une réponse publique.",
+            "Of the conversations that customers opened, a person answered and that were resolved in the period: "
+            "those done with exactly one public reply.",
+            "Parmi les conversations ouvertes par des clients, avec réponse d'une personne et résolues dans la "
+            "période : celles résolues avec exactement une réponse publique.",
         ),
         unit="percent", counts="conversation", rows=SOLVED, aggregate="share", where=ANSWERED_SOLVE,
         positive="c.one_touch = 1", leaves_out=(NOT_ANSWERED, SOLVED_OUTBOUND), direction="higher",

@@ -18,6 +18,7 @@ from connector.config import Config, ServiceConfig
 from connector.errors import UsageError
 from connector.metric import DIMENSIONS, Composite, Metric, compute, markdown_table, target_of
 from connector.metric import arithmetic as a
+from connector.metric.coverage import bounds
 from connector.metric.listing import met
 from connector.models import Schedule, from_iso
 from connector.period import BUCKETS, parse
@@ -46,6 +47,12 @@ def test_percentiles_interpolate_in_a_straight_line() -> None:
 def test_the_mean_is_of_all_values_never_of_means() -> None:
     assert a.mean([10, 50, 50, 50]) == 40
     assert a.mean([]) is None
+
+
+def test_the_order_in_which_rows_come_does_not_move_the_last_digit_of_a_mean() -> None:
+    scores = [3.7, 4.1, 2.2, 4.9, 1.3]
+    for statistic in (a.mean, a.mean_interval, a.variation):
+        assert {statistic(scores[i:] + scores[:i]) for i in range(5)} == {statistic(sorted(scores))}
 
 
 @pytest.mark.parametrize(
@@ -276,6 +283,23 @@ def test_a_customer_who_is_back_within_a_week_was_not_served_at_first_contact(de
     assert desk.value("first_contact_resolution").value == 100
 
 
+def test_what_a_bot_settled_may_come_back_for_three_days_after_it_was_over(desk: Desk) -> None:
+    done = from_iso("2026-11-18T09:00:00Z")
+    desk.conn.execute("INSERT INTO contacts (id, source_id, vendor_id) VALUES (7, 1, 'u7')")
+    desk.conversation("2026-11-10T09:00:00Z", bot=1, status="done", last_done_at=done, contact_id=7)
+
+    def found(now: str) -> tuple[float | None, int]:
+        value = desk.value("bot_resolution", now=from_iso(now), period="2026-11-10")
+        return value.value, value.exclusions["provisional"]
+
+    assert found("2026-11-21T08:59:59Z") == (100, 1)
+    assert found("2026-11-21T09:00:00Z") == (100, 0)
+    desk.conversation("2026-11-21T09:00:00.001Z", contact_id=7)
+    assert found("2026-11-22T09:00:00Z") == (100, 0)
+    desk.conversation("2026-11-21T09:00:00Z", contact_id=7)
+    assert found("2026-11-22T09:00:00Z") == (0, 0)
+
+
 # --- stock -----------------------------------------------------------------------------------------------------------
 
 
@@ -316,6 +340,41 @@ def test_the_age_since_the_customer_wrote_is_right_for_an_earlier_instant_too(de
     early = desk.value("backlog_age_since_customer", "median", now=from_iso("2026-11-04T00:00:00Z"))
     late = desk.value("backlog_age_since_customer", "median", now=from_iso("2026-11-06T00:00:00Z"))
     assert (early.value, late.value) == (3 * 86_400, 86_400)
+
+
+def late_message(desk: Desk, conversation: int, at: str, seen: str) -> None:
+    desk.conn.execute(
+        "INSERT INTO messages (source_id, vendor_id, conversation_id, at, author, public, kind, length, seen_at)"
+        " VALUES (1, ?, ?, ?, 'customer', 1, 'message', 1, ?)",
+        (at, conversation, from_iso(at), from_iso(seen)),
+    )
+
+
+def test_the_age_since_the_customer_wrote_goes_by_what_was_known_then(desk: Desk) -> None:
+    desk.conn.execute("UPDATE sources SET first_synced_at = 0")
+    one = desk.conversation("2026-11-01T00:00:00Z", last_customer_at=from_iso("2026-11-05T00:00:00Z"))
+    desk.stock(one, "2026-11-01T00:00:00Z")
+    late_message(desk, one, "2026-11-01T00:00:00Z", "2026-11-01T00:01:00Z")
+    late_message(desk, one, "2026-11-02T00:00:00Z", "2026-11-06T12:00:00Z")
+
+    def age(now: str) -> float | None:
+        return desk.value("backlog_age_since_customer", "p90", period="2026-11-02", now=from_iso(now)).value
+
+    assert age("2026-11-06T11:59:00Z") == pytest.approx(2 * 86_400, abs=0.01)
+    assert age("2026-11-06T12:00:00Z") == pytest.approx(86_400, abs=0.01)
+    desk.conn.execute("UPDATE sources SET first_synced_at = ?", (from_iso("2026-11-07T00:00:00Z"),))
+    assert age("2026-11-06T11:59:00Z") == pytest.approx(86_400, abs=0.01)  # nothing is known of what was known
+
+
+def test_all_reaches_to_the_last_question_and_the_last_change_of_hands(desk: Desk) -> None:
+    assert bounds(desk.conn) is None
+    one = desk.conversation("2026-11-01T09:00:00Z")
+    desk.wait(one, "2026-11-01T09:00:00Z", "2026-11-01T10:00:00Z")
+    assert bounds(desk.conn) == (from_iso("2026-11-01T09:00:00Z"), from_iso("2026-11-01T10:00:00Z"))
+    desk.wait(one, "2026-11-02T09:00:00Z", last_asked_at=from_iso("2026-11-03T09:00:00Z"))
+    assert bounds(desk.conn) == (from_iso("2026-11-01T09:00:00Z"), from_iso("2026-11-03T09:00:00Z"))
+    desk.stock(one, "2026-11-04T09:00:00Z")
+    assert bounds(desk.conn) == (from_iso("2026-11-01T09:00:00Z"), from_iso("2026-11-04T09:00:00Z"))
 
 
 # --- groups ----------------------------------------------------------------------------------------------------------
@@ -395,6 +454,11 @@ def test_what_cannot_be_asked_is_said(desk: Desk, more: dict[str, Any], sentence
     desk.named("teams", "Support")
     with pytest.raises(UsageError, match=re.escape(sentence)):
         desk.values("conversation_volume", **more)
+
+
+def test_a_composite_refuses_what_none_of_its_parts_knows(desk: Desk) -> None:
+    with pytest.raises(UsageError, match='team_performance cannot be grouped by "colour"'):
+        desk.values("team_performance", by=["colour"])
 
 
 def test_an_unknown_key_names_the_nearest(desk: Desk) -> None:
@@ -501,7 +565,16 @@ def test_a_promise_is_kept_broken_or_still_running(desk: Desk) -> None:
     first = found["first_response_time"]
     assert (first.value, first.n) == (pytest.approx(100 / 3), 3)
     assert found["resolution_time"].value == 100
-    assert sum(v.exclusions["active"] for v in found.values()) == 2 * 1  # of other rows, so beside each promise
+    assert {name: v.exclusions["active"] for name, v in found.items()} == {
+        "first_response_time": 1, "resolution_time": 0,
+    }  # fmt: skip
+
+
+def test_promises_that_are_all_still_running_are_named_without_a_share(desk: Desk) -> None:
+    promise(desk, "2026-11-25T12:00:00Z", None)
+    found = desk.value("sla_attainment", now=from_iso("2026-11-20T00:00:00Z"))
+    assert (found.value, found.n, found.by) == (None, 0, {"promise": "first_response_time"})
+    assert found.exclusions["active"] == 1
 
 
 # --- completeness ----------------------------------------------------------------------------------------------------
@@ -523,6 +596,34 @@ def test_a_figure_says_when_data_is_missing(desk: Desk, sql: str, reason: str) -
     assert desk.value("conversation_volume").complete
     desk.conn.execute(sql)
     assert desk.value("conversation_volume").incomplete == reason
+
+
+@pytest.mark.parametrize(
+    ("as_of", "reason"),
+    [
+        ("2026-11-30T00:00:00Z", "the period is not over"),
+        ("2026-12-01T00:30:00Z", "desk was last read at 2026-11-30T23:50:00.000Z"),
+        ("2026-12-01T01:00:00Z", None),
+        ("2026-12-02T00:00:00Z", None),
+    ],
+)
+def test_as_of_an_instant_what_had_been_read_by_then_decides(desk: Desk, as_of: str, reason: str | None) -> None:
+    desk.conn.execute("UPDATE sources SET first_synced_at = ?", (from_iso("2026-11-20T00:00:00Z"),))
+    for what, outcome, ended in (
+        ("sync", "ok", "2026-11-30T23:50:00Z"), ("sync", "failed", "2026-12-01T00:10:00Z"),
+        ("check", "ok", "2026-12-01T00:20:00Z"), ("sync", "ok", "2026-12-01T01:00:00Z"),
+    ):  # fmt: skip
+        desk.conn.execute(
+            "INSERT INTO runs (source_id, what, started_at, ended_at, outcome) VALUES (1, ?, 0, ?, ?)",
+            (what, from_iso(ended), outcome),
+        )
+    assert desk.value("conversation_volume", now=from_iso(as_of)).incomplete == reason
+
+
+def test_as_of_an_instant_before_any_remembered_run_the_first_sync_counts(desk: Desk) -> None:
+    desk.conn.execute("UPDATE sources SET first_synced_at = ?", (from_iso("2026-11-20T00:00:00Z"),))
+    found = desk.value("conversation_volume", now=from_iso("2026-12-01T00:30:00Z"))
+    assert found.incomplete == "desk was last read at 2026-11-20T00:00:00.000Z"
 
 
 def test_a_period_that_was_read_to_its_end_stays_complete_when_the_source_breaks_later(desk: Desk) -> None:
@@ -560,6 +661,20 @@ def test_what_another_source_feeds_is_there_and_says_who_does_not(silent: Desk) 
     silent.source = silent.conn.execute("SELECT id FROM sources WHERE name = 'other'").fetchone()[0]
     silent.conversation("2026-11-04T09:00:00Z")
     assert (silent.value("csat_good_to_bad").value, silent.value("csat_good_to_bad").note) == (0, "desk: no ratings")
+
+
+def test_what_is_asked_of_one_source_is_fed_or_not_by_that_one(silent: Desk) -> None:
+    """A bucket without rows, too: 0 would say that nothing happened."""
+    silent.conn.execute("INSERT INTO sources (name, adapter, last_synced_at) VALUES ('other', 'files', 9e15)")
+    silent.source = silent.conn.execute("SELECT id FROM sources WHERE name = 'other'").fetchone()[0]
+    silent.conversation("2026-11-04T09:00:00Z")
+    told = {name: silent.value("csat_good_to_bad", where={"source": name}) for name in ("Desk", "other")}
+    assert {name: (v.value, v.note) for name, v in told.items()} == {
+        "Desk": (None, "desk: no ratings"), "other": (0, None),
+    }  # fmt: skip
+    silent.conn.execute("UPDATE sources SET lacks = json_object('conversation_volume', 'no') WHERE name = 'desk'")
+    by = silent.values("conversation_volume", by=["source"])
+    assert [(v.by["source"], v.value, v.note) for v in by] == [("desk", 1, "desk: no"), ("other", 1, None)]
 
 
 def test_what_a_file_brings_for_a_source_that_gives_none_itself_counts(silent: Desk) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, floor, pi, sqrt, tan
+from math import ceil, floor, fsum, pi, sqrt, tan
 
 Interval = tuple[float, float]
 Z95 = 1.959963984540054
@@ -44,7 +44,8 @@ def wilson(successes: int, n: int) -> Interval | None:
 
 
 def mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+    """Summed exactly, so that the order in which rows come does not move the last digit."""
+    return fsum(values) / len(values) if values else None
 
 
 def mean_interval(values: Sequence[float]) -> Interval | None:
@@ -52,8 +53,8 @@ def mean_interval(values: Sequence[float]) -> Interval | None:
     n = len(values)
     if n < 2:
         return None
-    middle = sum(values) / n
-    half = student(n - 1) * sqrt(sum((v - middle) ** 2 for v in values) / (n - 1) / n)
+    middle = fsum(values) / n
+    half = student(n - 1) * sqrt(fsum((v - middle) ** 2 for v in values) / (n - 1) / n)
     return middle - half, middle + half
 
 
@@ -79,4 +80,4 @@ def variation(values: Sequence[float]) -> float | None:
     middle = mean(values)
     if middle is None or len(values) < 2 or not middle:
         return None
-    return sqrt(sum((v - middle) ** 2 for v in values) / len(values)) / middle
+    return sqrt(fsum((v - middle) ** 2 for v in values) / len(values)) / middle

@@ -18,12 +18,21 @@ def incomplete(conn: Connection, config: Config, period: Period, now: Instant) -
     if now < period.end:
         return "the period is not over"
     configured = {service.name for service in config.services}
-    sources = conn.execute("SELECT name, state, last_synced_at FROM sources ORDER BY name").fetchall()
+    sources = conn.execute(_READ, {"now": now}).fetchall()
     for name, state, last in sources:
         if (name in configured or not configured) and (last is None or last < period.end):
             until = f"{name} was last read at {to_iso(last)}" if last else f"{name} was never read to its end"
             return until if state == "ok" else f"{until} and cannot be read at present ({state})"
     return None if sources else "nothing has been read yet"
+
+
+# As of an earlier instant, the last reading is the last one that had ended by then; before the first, as for the facts,
+# nothing is known of what was known, and today's stands.
+_READ = """
+SELECT name, state, CASE WHEN last_synced_at > :now AND first_synced_at <= :now THEN coalesce((SELECT max(ended_at)
+    FROM runs WHERE source_id = s.id AND what = 'sync' AND outcome = 'ok' AND ended_at <= :now), first_synced_at)
+    ELSE last_synced_at END FROM sources s ORDER BY name
+"""
 
 
 def lacking(conn: Connection, config: Config) -> dict[str, dict[str, str]]:
@@ -50,7 +59,9 @@ def bounds(conn: Connection) -> tuple[Instant, Instant] | None:
 
 _DATED = (
     ("fact_conversations", "created_at"),
+    ("fact_waits", "last_asked_at"),
     ("fact_waits", "answered_at"),
+    ("fact_stock", "from_at"),
     ("fact_episodes", "resolved_at"),
     ("fact_episodes WHERE seq > 1", "opened_at"),
     ("fact_ratings", "answered_at"),

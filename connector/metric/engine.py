@@ -11,7 +11,6 @@ from connector.config import Config
 from connector.errors import UsageError
 from connector.metric import arithmetic
 from connector.metric.arithmetic import Interval
-from connector.metric.coverage import business_days
 from connector.metric.description import REMOVED, STATISTICS, UNTIMED, USUAL, Aggregate, Composite, Left, Metric, Rows
 from connector.metric.scan import Ask, Group, Scope, Tallies, Tally, run
 from connector.models import Instant
@@ -95,15 +94,20 @@ def selected(keys: Sequence[str], catalogue: Catalogue) -> list[Metric | Composi
 
 
 def expand(keys: Sequence[str], by: Sequence[str], catalogue: Catalogue) -> Iterator[tuple[Metric, tuple[str, ...]]]:
-    """Each KPI with what it is grouped by; a composite is its parts, by its own dimension first."""
+    """Each KPI with what it is grouped by; a composite is its parts, by its own dimension first.
+
+    A part that cannot be grouped so stays coarser. UsageError for a dimension that no part has.
+    """
     for description in selected(keys, catalogue):
         if isinstance(description, Metric):
             yield description, tuple(by)
             continue
         own = (description.by, *(d for d in by if d != description.by))
-        for part in selected(description.parts, catalogue):
-            if isinstance(part, Metric):
-                yield part, tuple(d for d in own if d in part.dimensions)
+        parts = [part for part in selected(description.parts, catalogue) if isinstance(part, Metric)]
+        for dimension in own:
+            if not any(dimension in part.dimensions for part in parts):
+                raise UsageError(f'{description.key} cannot be grouped by "{dimension}"')
+        yield from ((part, tuple(d for d in own if d in part.dimensions)) for part in parts)
 
 
 def _grouping(metric: Metric, by: tuple[str, ...]) -> tuple[str, ...]:
@@ -155,8 +159,9 @@ def _counted(where: str, value: str) -> str:
 def _left_ask(left: Left, rows: Rows, by: tuple[str, ...]) -> Ask:
     """What is left out of other rows than those counted is not told apart by what only these have."""
     where = left.where if left in REMOVED else f"c.excluded IS NULL AND ({left.where})"
-    shared = by if left.rows is None else tuple(d for d in by if d in USUAL)
-    return Ask(left.rows or rows, shared, f"CASE WHEN {where} THEN 1 END")
+    its = left.rows or rows
+    shared = by if its.view == rows.view else tuple(d for d in by if d in USUAL)
+    return Ask(its, shared, f"CASE WHEN {where} THEN 1 END")
 
 
 # --- what is made of the answers -------------------------------------------------------------------------------------
@@ -201,7 +206,7 @@ def _values(scope: Scope, metric: Metric, by: tuple[str, ...], parts: Mapping[st
             mine = parts[_role(clock)].get(group) or Tally()
             figures = FIGURES[metric.aggregate](_Case(scope, metric, group, mine, parts, has_begun))
             for statistic, figure in zip(STATISTICS[metric.aggregate], figures, strict=True):
-                told = _fed(scope, metric, _withheld(scope, metric, by, figure))
+                told = _fed(scope, metric, names, _withheld(scope, metric, by, figure))
                 yield Value(
                     key=metric.key, statistic=statistic, clock=clock, unit=metric.unit, by=names, where=scope.where,
                     exclusions=left_out, incomplete=scope.incomplete, **told._asdict(),
@@ -211,11 +216,15 @@ def _values(scope: Scope, metric: Metric, by: tuple[str, ...], parts: Mapping[st
 def _groups(
     scope: Scope, metric: Metric, by: tuple[str, ...], place: int | None, parts: Mapping[str, Tallies]
 ) -> list[Group]:
-    """Every group that occurs, in order, and every bucket of time for each; without a grouping, the whole."""
+    """Every group that occurs, in order, and every bucket of time for each; without a grouping, the whole.
+
+    Where nothing was counted, what is never mixed is told apart by what was left out, if that tells.
+    """
     counted = [parts[role] for role in (*map(_role, metric.clocks), "over", "before") if role in parts]
     found = {group for tallies in counted for group in tallies}
     if not found and all(d in metric.split or d in BUCKETS for d in by):
-        found = {(None,) * len(by)}
+        left = {group for role in parts if role[0] == "-" for group in parts[role] if len(group) == len(by)}
+        found = (left if metric.split else set()) or {(None,) * len(by)}
     if place is not None:
         names = buckets(by[place], scope.period, scope.config.zone)
         found = {(*g[:place], name, *g[place + 1 :]) for g in found for name in names}
@@ -234,13 +243,15 @@ def _order(group: Group) -> tuple[tuple[bool, int, str], ...]:
     return tuple((g is None, HOURS_OF_WEEK.index(g) if g in HOURS_OF_WEEK else 0, (g or "").casefold()) for g in group)
 
 
-def _fed(scope: Scope, metric: Metric, figure: _Figure) -> _Figure:
+def _fed(scope: Scope, metric: Metric, names: Mapping[str, str | None], figure: _Figure) -> _Figure:
     """What no source can feed is absent with the reason, never 0; a file of ratings may feed it all the same."""
-    reasons = {name: lacks[metric.key] for name, lacks in scope.lacking.items() if metric.key in lacks}
+    only = names.get("source") or scope.where.get("source")
+    asked = {name: lacks for name, lacks in scope.lacking.items() if not only or name.casefold() == only.casefold()}
+    reasons = {name: lacks[metric.key] for name, lacks in asked.items() if metric.key in lacks}
     if not reasons or figure.note:
         return figure
     note = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-    if figure.n or len(reasons) < len(scope.lacking):
+    if figure.n or len(reasons) < len(asked):
         return figure._replace(note=note)
     return figure._replace(value=None, interval=None, numerator=None, denominator=None, note=note)
 
@@ -285,9 +296,7 @@ def _count(case: _Case) -> list[_Figure]:
 
 
 def _per_day(case: _Case) -> list[_Figure]:
-    period = case.scope.period
-    days = business_days(case.scope.conn, case.scope.config, period.start, min(period.end, case.scope.now))
-    n = case.count()
+    n, days = case.count(), case.scope.business_days
     note = None if days else "no opening hours are known" if days is None else "no business day"
     return [_Figure(n / days if days else None, n, case.mine.ids, None, n, days or 0, note)]
 

@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from connector.config import Config
-from connector.metric.coverage import incomplete, lacking
+from connector.metric.coverage import business_days, incomplete, lacking
 from connector.metric.description import Rows
 from connector.metric.names import Names
 from connector.models import Instant
@@ -79,6 +79,11 @@ class Scope:
     def lacking(self) -> dict[str, dict[str, str]]:
         """By source: the KPIs that it cannot feed, and why."""
         return lacking(self.conn, self.config)
+
+    @cached_property
+    def business_days(self) -> int | None:
+        """Of the period so far; None when no opening hours are known."""
+        return business_days(self.conn, self.config, self.period.start, min(self.period.end, self.now))
 
     def samples(self, bucket: str | None) -> dict[str, Instant]:
         """The instants at which a stock is looked at: the last of each bucket, of the period without one, or now.
