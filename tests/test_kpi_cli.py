@@ -177,6 +177,8 @@ def test_the_list_names_every_kpi(capsys: pytest.CaptureFixture[str], home: Path
         (["kpi", "csatt"], 'there is no KPI "csatt"; did you mean csat?'),
         (["kpi", "--period", "lately"], '"lately" is not a period; write 2026-11-20'),
         (["kpi", "csat", "--by", "mood"], 'csat cannot be grouped by "mood"'),
+        (["kpi", "--by", "mood"], 'cannot be grouped by "mood"'),
+        (["kpi", "team_performance", "--by", "mood"], 'cannot be grouped by "mood"'),
         (["kpi", "--where", "team=Suport"], "did you mean Support?"),
         (["kpi", "--where", "team"], "write DIMENSION=NAME"),
         (["kpi", "--where", "team=a", "--where", "team=b"], "once per dimension"),

@@ -50,8 +50,11 @@ class Question:
     as_of: Instant | None
 
     def values(self, keys: Sequence[str], clock: str | None) -> list[Value]:
-        """The headline KPIs where no key is given: those that can be grouped so."""
-        chosen = list(keys) or list(_headline(self.by))
+        """The headline KPIs where no key is given: those that can be grouped so.
+
+        UsageError where none can, as for a dimension that there is not.
+        """
+        chosen = list(keys) or list(_headline(self.by)) or list(_headline(()))
         return compute(
             self.conn, self.config, chosen, self.period, by=self.by, clock=clock, where=self.where, now=self.now
         )
