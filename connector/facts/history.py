@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import itemgetter
 from typing import NamedTuple
 
 from connector.facts.timeline import OwnerChange, Timeline
@@ -62,12 +64,9 @@ def _held(changes: Sequence[OwnerChange], snapshot: int | None) -> Held:
 
 def holding(held: Held, at: Instant | None) -> tuple[Instant, int | None]:
     """Since when, and who, at an instant (a change counts from its own instant on); without one: who held it last."""
-    if at is None:
+    if at is None or at >= held[-1][0]:
         return held[-1]
-    for entry in reversed(held):
-        if entry[0] <= at:
-            return entry
-    return held[0]
+    return held[max(bisect_right(held, at, key=itemgetter(0)) - 1, 0)]
 
 
 def transfers(teams: Held) -> int:
@@ -83,7 +82,8 @@ def stock(past: History) -> list[Stretch]:
     found: list[Stretch] = []
     for (start, status, _), end in _until_next(past.statuses):
         if status != "done":
-            cuts = [start, *(t for t in changes if t > start and (end is None or t < end)), end]
+            until = len(changes) if end is None else bisect_left(changes, end)
+            cuts = [start, *changes[bisect_right(changes, start) : until], end]
             found += (
                 Stretch(a, b, status, holding(past.agents, a)[1], holding(past.teams, a)[1])
                 for a, b in pairwise(cuts)

@@ -13,9 +13,7 @@ from connector.facts.calendar import Calendar
 from connector.models import CHANNEL_KINDS, MESSAGING_CHANNELS, SOCIAL_CHANNELS, Schedule
 from connector.store import Connection
 
-_FIRST_RESPONSE_S = (
-    dict.fromkeys((c for c in MESSAGING_CHANNELS), 300) | {"email": 4 * 3600} | dict.fromkeys(SOCIAL_CHANNELS, 3600)
-)
+_FIRST_RESPONSE_S = dict.fromkeys(MESSAGING_CHANNELS, 300) | {"email": 4 * 3600} | dict.fromkeys(SOCIAL_CHANNELS, 3600)
 DEFAULT_SLA = tuple(
     SlaTarget("first_response_time", s, "business", channel) for channel, s in _FIRST_RESPONSE_S.items()
 )

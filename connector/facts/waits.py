@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -86,10 +87,8 @@ def turns(talk: Sequence[Spoken], resolutions: Sequence[Instant]) -> list[Turn]:
 
 
 def _between(instants: Sequence[Instant], start: Instant, before: Instant | None) -> Instant | None:
-    for at in instants:
-        if at >= start and (before is None or at < before):
-            return at
-    return None
+    i = bisect_left(instants, start)
+    return instants[i] if i < len(instants) and (before is None or instants[i] < before) else None
 
 
 def wait_rows(found: list[Turn], past: History, inbound: bool, elapsed: Elapsed) -> list[WaitRow]:
