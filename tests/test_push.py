@@ -404,6 +404,18 @@ def test_what_is_over_the_daily_budget_is_left_for_tomorrow(conn: Connection, tm
     assert len(plan(conn, config, tomorrow).todo) == 1
 
 
+def test_what_read_back_wrong_was_written_and_counts_against_the_budget(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    desk.held["1"], desk.drops = ["vip"], True
+    slow(conn, "1", ago=1)
+    slow(conn, "2", ago=2)
+    config = config_of(tmp_path, daily_budget=1)
+    assert apply(config, FixedClock(NOW)).counts() == {"mismatch": 1}
+    assert plan(conn, config, NOW).budget_left == 0
+    assert plan(conn, config, NOW + 12 * HOUR).budget_left == 1
+
+
 def test_what_an_earlier_run_left_open_is_settled_before_anything_fresh(
     conn: Connection, tmp_path: Path, desk: Desk
 ) -> None:

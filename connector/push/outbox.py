@@ -124,11 +124,15 @@ def journal(conn: Connection, key: str, event: str, now: Instant, detail: Mappin
     )
 
 
+SENT_SINCE = """
+SELECT count(*) FROM outbox
+WHERE action IN ('tag', 'note') AND (sent_at IS NOT NULL OR state = 'mismatch') AND coalesce(sent_at, claimed_at) >= ?
+"""
+
+
 def sent_today(conn: Connection, config: Config, now: Instant) -> int:
-    """Tags and notes written since local midnight: what counts against the daily budget."""
+    """Tags and notes written since local midnight, those that read back wrong too: what the daily budget is for."""
     today = datetime.fromtimestamp(now / 1000, config.tz).date()
     midnight = round(datetime.combine(today, time(), config.tz).timestamp() * 1000)
-    row = conn.execute(
-        "SELECT count(*) FROM outbox WHERE action IN ('tag', 'note') AND sent_at >= ?", (midnight,)
-    ).fetchone()
+    row = conn.execute(SENT_SINCE, (midnight,)).fetchone()
     return int(row[0])

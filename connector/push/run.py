@@ -31,7 +31,8 @@ class Report:
     warning: str = ""
 
     def counts(self) -> Counter[str]:
-        """How many actions came to which state (sent, found, failed, rejected, mismatch, unknown, undone, kept)."""
+        """How many actions came to which state (sent, found, failed, dropped, rejected, mismatch, unknown,
+        undone, kept)."""
         return Counter(state for _, state, _ in self.results)
 
     def touched(self) -> dict[str, list[str]]:
