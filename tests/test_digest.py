@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -208,6 +209,57 @@ def test_every_phrase_exists_in_both_languages_with_the_same_places_to_fill() ->
         assert {c for c in words.en if c.isdigit()} == {c for c in words.fr if c.isdigit()}, name
 
 
+def test_no_line_breaks_between_a_french_word_and_the_sign_behind_it() -> None:
+    from connector.digest.words import SAY
+
+    for name, words in SAY.items():
+        assert not re.search(r" [:;!?%]", words.fr), name
+    assert not re.search(r"\w [:;!?%]", text(full(), "fr"))
+
+
+def test_two_weeks_are_compared_in_a_sentence() -> None:
+    week = parse("2026-W46", ZONE, NOW)
+    found = replace(full(), period=week, before=comparable(week, ZONE))
+    assert text(found, "en").splitlines()[:2] == [
+        "Support from 9 November 2026 to 15 November 2026",
+        "compared with 2 November 2026 to 8 November 2026",
+    ]
+    assert text(found, "fr").splitlines()[:2] == [
+        "Support du 9 novembre 2026 au 15 novembre 2026",
+        "par rapport à la période du 2 novembre 2026 au 8 novembre 2026",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("by", "french", "english"),
+    [
+        (1.94, "+1,9\u00a0point ", "+1.9 points "),
+        (1.96, "+2,0\u00a0points ", "+2.0 points "),
+        (-0.5, "−0,5\u00a0point ", "−0.5 points "),
+        (-21.46, "−21,5\u00a0points ", "−21.5 points "),
+    ],
+)
+def test_french_counts_points_in_the_plural_from_two_on(by: float, french: str, english: str) -> None:
+    before = value("csat", "percent", 50.0, 90_000, interval=(49.9, 50.1))
+    now = replace(before, value=50 + by, interval=(49.9 + by, 50.1 + by))
+    found = replace(full(), lines=(line(CSAT, now, before, "higher"),))
+    assert french in text(found, "fr")
+    assert english in text(found, "en")
+
+
+def test_in_the_chat_only_tables_stand_behind_how_complete_the_figures_are() -> None:
+    blocks = announcement(full(), "en", "k").blocks
+    behind = blocks[next(i for i, block in enumerate(blocks) if "Data as of" in str(block)) + 1 :]
+    assert [type(block).__name__ for block in behind] == ["Context", "Context", *["Heading", "Table"] * 2]
+    assert "! misses its target" in str(behind[1])
+    assert "misses" not in str(announcement(replace(full(), tables=full().tables[1:]), "en", "k"))
+
+
+def test_a_team_whose_name_breaks_the_line_does_not_break_the_table() -> None:
+    table = Table("team", ((VOLUME, None),), (("  Returns \n&  co\t", (Cell(7, 7, "count", None),)),))
+    assert "| Returns & co | 7 |" in markdown(replace(full(), tables=(table,)), "en")
+
+
 # --- is it a change? -------------------------------------------------------------------------------------------------
 
 
@@ -384,6 +436,26 @@ def test_data_that_is_not_all_in_is_said_with_its_reason(conn: Connection, tmp_p
     assert "down cannot be read since 21 November 2026 07:00" in text(found, "en")
 
 
+def test_before_anything_was_read_the_digest_says_so(conn: Connection, tmp_path: Path) -> None:
+    for table in ("teams", "agents", "sources"):
+        conn.execute(f"DELETE FROM {table}")
+    found = compose(conn, config_of(tmp_path), PERIOD, NOW)
+    assert (found.data_until, found.complete) == (None, False)
+    assert "Not all data has been read yet, may still change: nothing has been read yet (" in text(found, "en")
+    assert "toutes été lues, chiffres provisoires\u00a0: rien n'a encore été lu (" in text(found, "fr")
+
+
+@pytest.mark.parametrize("last", [None, NOW - 100 * HOUR])
+def test_a_source_that_was_taken_out_of_the_config_makes_the_data_no_older(
+    last: Instant | None, conn: Connection, tmp_path: Path
+) -> None:
+    conn.execute("INSERT INTO sources (name, adapter, last_synced_at) VALUES ('gone', 'files', ?)", (last,))
+    found = compose(conn, config_of(tmp_path), PERIOD, NOW)
+    assert (found.data_until, found.complete) == (NOW, True)
+    conn.execute("UPDATE sources SET last_synced_at = NULL WHERE name = 'inbox'")
+    assert compose(conn, config_of(tmp_path), PERIOD, NOW).data_until is None
+
+
 def test_channels_and_teams_stand_side_by_side_and_agents_never(conn: Connection, tmp_path: Path) -> None:
     answered(conn, 6, PERIOD.start + 9 * HOUR, 600, team_id=1, first_response_team_id=1)
     answered(conn, 6, PERIOD.start + 12 * HOUR, 30_000, team_id=2, first_response_team_id=2, channel="live_chat")
@@ -521,6 +593,22 @@ def test_a_digest_of_unknown_fate_is_not_sent_again_unless_insisted(
     assert len(chat.posted) == 1
 
 
+def test_a_kill_right_behind_the_post_does_not_lose_that_the_figures_were_published(
+    conn: Connection, tmp_path: Path, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_days(conn, 7200, 600)
+
+    def killed(*args: Any, **kwargs: Any) -> None:
+        raise Killed
+
+    monkeypatch.setattr("connector.push.outbox.settle", killed)
+    with pytest.raises(Killed):
+        sent(tmp_path)
+    assert states(conn) == {"digest:2026-11-20:slack": "sending"}
+    published = conn.execute("SELECT DISTINCT published FROM results WHERE published IS NOT NULL").fetchall()
+    assert [row[0] for row in published] == ["digest:2026-11-20"]
+
+
 def test_a_passing_failure_is_tried_again_a_refusal_only_when_insisted(
     conn: Connection, tmp_path: Path, chat: Chat
 ) -> None:
@@ -534,10 +622,11 @@ def test_a_passing_failure_is_tried_again_a_refusal_only_when_insisted(
     assert [sent(tmp_path), sent(tmp_path)] == [["unknown"], ["unknown"]]
 
 
-def test_a_week_has_one_key_however_it_is_asked_for(tmp_path: Path) -> None:
+def test_a_period_has_one_key_however_it_is_asked_for(tmp_path: Path) -> None:
     asked = ("2026-W46", "last-week", "2026-11-09..2026-11-15")
     assert {canonical(parse(text, ZONE, NOW), ZONE) for text in asked} == {"2026-W46"}
     assert canonical(PERIOD, ZONE) == "2026-11-20"
+    assert len({canonical(parse(text, ZONE, NOW), ZONE) for text in ("2026-10", "2026-10-01..2026-10-31")}) == 1
 
 
 def test_sending_to_nobody_or_to_what_cannot_announce_is_a_config_error(

@@ -11,14 +11,19 @@ from connector.digest.words import Wording
 
 
 def announcement(digest: Digest, language: str, key: str) -> Announcement:
-    """``key`` is the outbox key under which it is sent once."""
+    """``key`` is the outbox key under which it is sent once.
+
+    The tables come last: a desk of many teams has more of them than a message holds, and what the chat cuts off must
+    not be that the figures may still change.
+    """
     words = Wording(language, digest)
-    blocks = [Paragraph(words.summary())] if digest.quiet else list(_full(digest, words))
+    blocks = [Paragraph(words.summary())] if digest.quiet else list(_figures(digest, words))
     small = [words.age(), *([passports(digest, words)] if digest.passports else [])]
-    return Announcement(key, words.summary(), (*blocks, *_looks(digest, words), *map(Context, small)))
+    tables = () if digest.quiet else _tables(digest, words)
+    return Announcement(key, words.summary(), (*blocks, *_looks(digest, words), *map(Context, small), *tables))
 
 
-def _full(digest: Digest, words: Wording) -> Iterator[Block]:
+def _figures(digest: Digest, words: Wording) -> Iterator[Block]:
     yield Heading(words.title())
     yield Context(words.versus())
     for name, verdicts in SECTIONS:
@@ -28,6 +33,11 @@ def _full(digest: Digest, words: Wording) -> Iterator[Block]:
             yield Fields(tuple((label, " · ".join(filter(None, rest))) for label, *rest in rows))
     if words.without_data():
         yield Context(words.without_data())
+
+
+def _tables(digest: Digest, words: Wording) -> Iterator[Block]:
+    if words.below():
+        yield Context(words.below())
     for table in digest.tables:
         heads, groups = grid(words, table)
         yield Heading(words.say(table.by))

@@ -11,11 +11,11 @@ from connector.digest import change
 from connector.digest.look import to_look_at
 from connector.digest.model import Cell, Digest, Line, Reason, Table
 from connector.metric import Metric, Value, compute, target_of
-from connector.metric.coverage import bounds, data_until, lacking
+from connector.metric.coverage import bounds, lacking
 from connector.metric.listing import met
 from connector.models import Instant
 from connector.period import Period, comparable, local_date
-from connector.store import Connection
+from connector.store import Connection, Row
 
 HEADLINES = (
     ("conversation_volume", "count"),
@@ -49,7 +49,7 @@ def compose(conn: Connection, config: Config, period: Period, now: Instant) -> D
 
     While the period is not over, or where the store does not reach back to the period before, nothing is compared.
     """
-    catalogue = _catalogue(conn)
+    catalogue, sources = _catalogue(conn), _sources(conn, config)
     before = comparable(period, config.zone)
     values = _headlines(conn, config, catalogue, period, now)
     earlier = _headlines(conn, config, catalogue, before, now) if _can_compare(conn, config, period, now) else []
@@ -60,8 +60,8 @@ def compose(conn: Connection, config: Config, period: Period, now: Instant) -> D
         before=before,
         zone=config.zone,
         now=now,
-        data_until=data_until(conn),
-        reasons=tuple(_reasons(conn, config, period, now)),
+        data_until=_until(sources),
+        reasons=tuple(_reasons(conn, sources, period, now)),
         lines=tuple(_lines(config, catalogue, values, earlier, lacking(conn, config))),
         tables=tables,
         look=to_look_at(conn, period, now),
@@ -156,25 +156,35 @@ def _cell(config: Config, metric: Metric, value: Value) -> Cell:
     return Cell(value.value, value.n, value.unit, _meets(config, metric, value))
 
 
-def _reasons(conn: Connection, config: Config, period: Period, now: Instant) -> Iterator[Reason]:
+def _sources(conn: Connection, config: Config) -> list[Row]:
+    """Those that are still read: one that the config no longer has keeps nothing waiting, and makes nothing old."""
+    configured = {service.name for service in config.services}
+    rows = conn.execute("SELECT name, state, since, last_synced_at FROM sources ORDER BY name").fetchall()
+    return [row for row in rows if row["name"] in configured or not configured]
+
+
+def _until(sources: Sequence[Row]) -> Instant | None:
+    """When the source that was read longest ago was read; None while one has not been."""
+    lasts = [row["last_synced_at"] for row in sources]
+    return min(lasts) if lasts and None not in lasts else None
+
+
+def _reasons(conn: Connection, sources: Sequence[Row], period: Period, now: Instant) -> Iterator[Reason]:
     """As the figures' own ``incomplete`` has it, but all of them and in words of both languages."""
     if now < period.end:
         yield Reason("open")
-    sources = conn.execute("SELECT name, state, since, last_synced_at FROM sources ORDER BY name").fetchall()
     if not sources:
-        yield Reason("never")
-    configured = {service.name for service in config.services}
+        yield Reason("nothing")
     for source in sources:
-        if configured and source["name"] not in configured:
-            continue
-        if source["last_synced_at"] is not None and source["last_synced_at"] >= min(period.end, now):
+        last = source["last_synced_at"]
+        if last is not None and last >= min(period.end, now):
             continue
         if source["state"] != "ok":
             yield Reason("paused", source["name"], source["since"] or 0)
-        elif source["last_synced_at"] is None:
+        elif last is None:
             yield Reason("never", source["name"])
         else:
-            yield Reason("behind", source["name"], source["last_synced_at"])
+            yield Reason("behind", source["name"], last)
     rejects = conn.execute("SELECT count(*) FROM rejects").fetchone()[0]
     if rejects:
         yield Reason("rejects", number=rejects)

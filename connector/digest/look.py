@@ -47,7 +47,7 @@ def to_look_at(conn: Connection, period: Period, now: Instant) -> tuple[Look, ..
     bound = {"now": now, "start": period.start, "end": period.end, "most": MOST}
     found: dict[int, Look] = {}
     for why in get_args(Why):
-        worst = (row for row in conn.execute(NAMED.format(sql=ASKED[why]), bound).fetchall())
+        worst = conn.execute(NAMED.format(sql=ASKED[why]), bound).fetchall()
         first = next((row for row in worst if row["conversation_id"] not in found), None)
         if first is not None and len(found) < MOST:
             found[first["conversation_id"]] = _look(why, first)

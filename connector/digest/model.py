@@ -80,7 +80,7 @@ class Look(NamedTuple):
 
 
 class Reason(NamedTuple):
-    """Why the figures may still change. ``what``: open, never, paused, behind, rejects."""
+    """Why the figures may still change. ``what``: open, nothing, never, paused, behind, rejects."""
 
     what: str
     name: str = ""

@@ -61,8 +61,8 @@ def _full(digest: Digest, words: Wording, layout: _Layout) -> Iterator[str]:
         yield layout.small(words.without_data())
     for table in digest.tables:
         yield f"{layout.head(words.say(table.by))}\n{layout.grid(*grid(words, table))}"
-    if any(cell.meets is False for table in digest.tables for _, cells in table.rows for cell in cells):
-        yield layout.small(words.say("below"))
+    if words.below():
+        yield layout.small(words.below())
 
 
 def said(digest: Digest, verdicts: tuple[Verdict, ...]) -> list[Line]:

@@ -14,7 +14,7 @@ from connector.digest.model import Digest
 from connector.errors import BadPayload, ConfigError, NotDone, Rejected, ServiceError, Transient
 from connector.metric import Value
 from connector.models import Instant
-from connector.period import Period, days
+from connector.period import Period, days, span
 from connector.push import outbox
 from connector.push.hands import Hands, hands
 from connector.push.outbox import Action
@@ -88,7 +88,7 @@ def canonical(period: Period, zone: str) -> str:
     found = days(period, zone)
     if len(found) == 7 and found[0].weekday() == 0:
         return f"{found[0]:%G-W%V}"
-    return period.text
+    return span(found[0], found[-1], zone).text
 
 
 def key_of(period: str, service: str) -> str:
@@ -150,8 +150,6 @@ class _Sending:
             self._one(service, adapter, digest, language)
         states = {service: state for service, state, _ in self._report.results}
         outbox.finish(self._conn, self._report.run, "done", states)
-        if "sent" in states.values():
-            frozen(self._conn, self._config, digest, self._clock.now(), publish=f"digest:{self._report.period}")
 
     def _one(self, service: str, adapter: Any, digest: Digest, language: str) -> None:
         from connector.digest.announce import announcement  # lazily: a preview needs no contract
@@ -169,6 +167,8 @@ class _Sending:
         except ServiceError as error:
             self._failed(service, message.key, error)
         else:
+            # Before its row says "sent": what is sent is not come back to, so a crash between would lose the note.
+            frozen(self._conn, self._config, digest, self._clock.now(), publish=f"digest:{self._report.period}")
             self._settle(service, message.key, "sent", "sent", receipt={"receipt": receipt})
 
     def _failed(self, service: str, key: str, error: ServiceError) -> None:

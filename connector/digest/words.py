@@ -13,11 +13,12 @@ SAY: dict[str, Words] = {
     "support": Words("Support on {0}", "Support du {0}"),
     "support over": Words("Support from {0}", "Support du {0}"),
     "versus": Words("compared with {0}", "par rapport au {0}"),
-    "alone": Words("nothing to compare with yet", "rien à quoi comparer pour l'instant"),
+    "versus over": Words("compared with {0}", "par rapport à la période du {0}"),
+    "alone": Words("nothing to compare with yet", "pas encore de point de comparaison"),
     "range": Words("{0} to {1}", "{0} au {1}"),
     "quiet": Words("nothing clearly moved", "rien n'a nettement bougé"),
-    "worse": Words("Got worse", "En recul"),
-    "better": Words("Got better", "En progrès"),
+    "worse": Words("Got worse", "En dégradation"),
+    "better": Words("Got better", "En amélioration"),
     "moved": Words("Moved", "A bougé"),
     "steady": Words("No clear change", "Sans évolution nette"),
     "figures": Words("Figures", "Chiffres"),
@@ -35,33 +36,35 @@ SAY: dict[str, Words] = {
     "without": Words("No data", "Aucune donnée"),
     "unfed": Words("Not told by {0}", "Non fourni par {0}"),
     "no change": Words("no clear change", "pas d'évolution nette"),
-    "was": Words("was {0}", "avant : {0}"),
-    "points": Words("{0} points", "{0} points"),
+    "was": Words("was {0}", "avant\u00a0: {0}"),
+    "point": Words("{0} points", "{0}\u00a0point"),  # French counts in the plural from two on
+    "points": Words("{0} points", "{0}\u00a0points"),
     "target": Words("target {0}", "objectif {0}"),
     "met": Words("met", "atteint"),
     "missed": Words("missed", "manqué"),
     "below": Words("! misses its target", "! objectif manqué"),
     "business": Words("opening hours", "heures d'ouverture"),
     "data of": Words("Data as of {0}", "Données au {0}"),
-    "no sync": Words("Not all data has been read yet", "Toutes les données n'ont pas encore été lues"),
+    "no sync": Words("Not all data has been read yet", "Les données n'ont pas encore toutes été lues"),
     "complete": Words("complete", "complètes"),
-    "incomplete": Words("may still change: {0}", "encore provisoires : {0}"),
+    "incomplete": Words("may still change: {0}", "chiffres provisoires\u00a0: {0}"),
     "zone": Words("times in {0}", "fuseau {0}"),
     "explain": Words("How a figure came about", "D'où vient un chiffre"),
+    "nothing": Words("nothing has been read yet", "rien n'a encore été lu"),
     "open": Words("the period is not over", "la période n'est pas terminée"),
     "never": Words("{0} has not been read to the end yet", "{0} n'a pas encore été lu jusqu'au bout"),
-    "paused": Words("{0} cannot be read since {1}", "{0} est illisible depuis le {1}"),
+    "paused": Words("{0} cannot be read since {1}", "{0} ne peut plus être lu depuis le {1}"),
     "behind": Words("{0} was last read on {1}", "{0} a été lu pour la dernière fois le {1}"),
-    "rejects": Words("records left out as unreadable: {0}", "enregistrements illisibles écartés : {0}"),
-    "nothing": Words("no source", "aucune source"),
+    "rejects": Words("records left out as unreadable: {0}", "enregistrements illisibles écartés\u00a0: {0}"),
     "waiting": Words("the customer has been waiting for {0}", "le client attend depuis {0}"),
-    "breached": Words("{1}: promise broken by {0}", "{1} : engagement dépassé de {0}"),
+    "breached": Words("{1}: promise broken by {0}", "{1}\u00a0: engagement dépassé de {0}"),
     "low-rated": Words("rated {0} on a scale of {1}", "notée {0} sur une échelle de {1}"),
+    "scale": Words("{0}–{1}", "{0} à {1}"),
     "slow": Words("slowest first response, {0}", "première réponse la plus lente, {0}"),
     "first_response_time": Words("first response", "première réponse"),
     "next_response_time": Words("next response", "réponse suivante"),
     "resolution_time": Words("resolution", "résolution"),
-    "moves": Words("{0} got worse, {1} got better", "{0} en recul, {1} en progrès"),
+    "moves": Words("{0} got worse, {1} got better", "{0} en dégradation, {1} en amélioration"),
 }
 CHANNELS: dict[str, Words] = {
     "email": Words("E-mail", "E-mail"),
@@ -102,13 +105,16 @@ class Wording:
         return tuple(self.say(name) for name in ("figure", "value", "n", "change", "goal"))
 
     def title(self) -> str:
-        several = len(days(self.digest.period, self.digest.zone)) > 1
-        return self.say("support over" if several else "support", self.period(self.digest.period))
+        return self._about("support", self.digest.period)
 
     def versus(self) -> str:
         if all(line.verdict == "alone" for line in self.digest.lines):
             return self.say("alone")
-        return self.say("versus", self.period(self.digest.before))
+        return self._about("versus", self.digest.before)
+
+    def _about(self, phrase: str, period: Period) -> str:
+        several = len(days(period, self.digest.zone)) > 1
+        return self.say(f"{phrase} over" if several else phrase, self.period(period))
 
     def period(self, period: Period) -> str:
         """ "Friday 20 November 2026", or "16 November 2026 to 22 November 2026"."""
@@ -158,7 +164,8 @@ class Wording:
             return self.say("no change")
         sign = "+" if found.difference > 0 else ""
         if line.value.unit == "percent":
-            return self.say("points", sign + number(found.difference, self.language, 1))
+            points = "point" if abs(round(found.difference, 1)) < 2 else "points"
+            return self.say(points, sign + number(found.difference, self.language, 1))
         if found.relative is None:
             return sign + self.amount(found.difference, line.value.unit, line.value.clock)
         return sign + percent(100 * found.relative, self.language, 0)
@@ -181,23 +188,33 @@ class Wording:
         return " ".join(f"{heads[names]}{self.colon}{', '.join(labels)}." for names, labels in empty.items() if labels)
 
     def cell(self, cell: Cell) -> str:
-        """A figure in a table: "–" for none, "!" behind one that misses its target."""
+        """A figure in a table: "–" for none, "!" behind one that misses its target (see ``below``)."""
         if cell.value is None:
             return "–"
-        return self.amount(cell.value, cell.unit, "calendar") + (" !" if cell.meets is False else "")
+        return self.amount(cell.value, cell.unit, "calendar") + (SPACE[self.language] + "!") * (cell.meets is False)
+
+    def below(self) -> str:
+        """What the "!" in the tables means, if there is any."""
+        cells = [cell for table in self.digest.tables for _, row in table.rows for cell in row]
+        return self.say("below") if any(cell.meets is False for cell in cells) else ""
 
     def group(self, by: str, name: str | None) -> str:
         if name is None:
             return self.say(f"no-{by}")
-        return CHANNELS[name].of(self.language) if by == "channel" and name in CHANNELS else name
+        if by == "channel" and name in CHANNELS:
+            return CHANNELS[name].of(self.language)
+        return " ".join(name.split())  # a team's name is whatever somebody typed; a line break would break the table
 
     def look(self, look: Look) -> str:
         """Why a conversation is worth a look."""
         score = number(look.figure, self.language, 0 if look.figure.is_integer() else 1)
         figure = score if look.why == "low-rated" else duration(look.figure, self.language)
-        detail = self.say(look.detail) if look.why == "breached" else look.detail
-        text = self.say(look.why, figure, detail)
-        return text[0].lower() + text[1:]
+        return self.say(look.why, figure, self._detail(look))
+
+    def _detail(self, look: Look) -> str:
+        if look.why == "low-rated":
+            return self.say("scale", *look.detail.split("–"))
+        return self.say(look.detail) if look.why == "breached" else ""
 
     def age(self) -> str:
         """How old and how complete the data is, in one sentence."""
@@ -213,7 +230,7 @@ class Wording:
         if reason.what == "rejects":
             return self.say("rejects", number(reason.number, self.language))
         at = moment(reason.at, self.digest.tz, self.language) if reason.at else "?"
-        return self.say(reason.what, reason.name or self.say("nothing"), at)
+        return self.say(reason.what, reason.name, at)
 
     def summary(self) -> str:
         """The digest in one line: for a notification, and as all there is to say of a quiet period."""
