@@ -165,6 +165,15 @@ def test_the_week_is_a_map_of_its_hours(capsys: pytest.CaptureFixture[str], home
     ]  # fmt: skip
 
 
+def test_of_kpis_side_by_side_those_without_hours_follow_the_maps(
+    capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    code, out, _ = run(capsys, home, "kpi", "channel_performance", "--by", "hour_of_week")
+    assert code == 0
+    assert "conversation_volume · count · channel = email" in out
+    assert re.search(r"^load_share +email +100\.0%", out, re.MULTILINE)
+
+
 def test_the_list_names_every_kpi(capsys: pytest.CaptureFixture[str], home: Path) -> None:
     _, out, _ = run(capsys, home, "kpi", "--list")
     assert "first_contact_resolution" in out
@@ -235,6 +244,15 @@ def test_an_explanation_tells_everything_that_made_the_figure(capsys: pytest.Cap
         "spam", "complete", "data until 2026-11-21T09:00:00.000Z", "golden c1  https://desk.example/c1",
     ):  # fmt: skip
         assert said in out, said
+
+
+def test_a_figure_as_of_an_instant_tells_when_it_was_computed_and_as_of_when(
+    capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    words = ("explain", "csat", "--period", "2026-11-17", "--as-of", "2026-11-18T11:03:00+01:00")
+    _, out, _ = run(capsys, home, *words)
+    assert "as known at 2026-11-18T10:03:00.000Z" in out
+    assert re.search(r"computed +2026-11-21T10:00:00\.000Z, data until 2026-11-21T09:00:00\.000Z", out)
 
 
 def test_a_key_is_explained_like_its_figures(capsys: pytest.CaptureFixture[str], home: Path) -> None:

@@ -60,7 +60,8 @@ class Question:
         )
 
     def freeze(self, values: Sequence[Value]) -> list[str]:
-        return freeze(self.conn, self.config, values, self.period, now=self.now, as_of=self.as_of)
+        now = clock_of(self.config).now()
+        return freeze(self.conn, self.config, values, self.period, now=now, as_of=self.as_of)
 
 
 def _headline(by: Sequence[str]) -> Iterator[str]:
@@ -175,10 +176,10 @@ def _print_people(question: Question, values: Sequence[Value]) -> None:
         click.echo(f"not complete: {reason}")
     click.echo()
     shown = [v for v in values if v.clock != "business"] if _no_business(values) else values
-    if "hour_of_week" in question.by:
-        print_heat_maps(shown)
-    else:
-        print_values(shown, registry.metrics(), config)
+    maps = [v for v in shown if "hour_of_week" in v.by]
+    print_heat_maps(maps)
+    if len(maps) < len(shown) or not maps:  # of a composite, some parts have no hours
+        print_values([v for v in shown if "hour_of_week" not in v.by], registry.metrics(), config)
     if len(shown) < len(values):
         click.echo("business time needs opening hours: none are set in the config or by an inbox")
 
