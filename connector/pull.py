@@ -113,6 +113,8 @@ def sync(
         shown = progress or _Silent()
         links = [_link(service, config, clock, shown, stack) for service in _chosen(config, names)]
         store = _open(config, stack)
+        for service in (one for link in links for one in (link.about, link.service)):
+            store.source(service.name, service.adapter)
         summaries = [
             _pull(store, link, clock, shown, stop, insist=bool(names)) for link in links if not stop()
         ]  # fmt: skip
@@ -228,12 +230,13 @@ def _run(
         work(run)
     except (ServiceError, ConfigError) as caught:
         error = caught
-    ended = _ended(run, error, link, complete=what == "sync")
+    ended = _ended(run, error, link)
     runs.end(store.conn, source_id, run_id, clock.now(), ended)
-    return _summary(link.service.name, ended, before, error)
+    news = _news(link.service.name, before, runs.health(store.conn, source_id))
+    return _summary(link.service.name, ended, news, error)
 
 
-def _ended(run: _Run, error: ConnectorError | None, link: _Link, *, complete: bool) -> runs.Ended:
+def _ended(run: _Run, error: ConnectorError | None, link: _Link) -> runs.Ended:
     sentence = str(error) if error else "; ".join(run.refused) or None
     outcome = "ok"
     if isinstance(error, AuthFailed):
@@ -249,20 +252,22 @@ def _ended(run: _Run, error: ConnectorError | None, link: _Link, *, complete: bo
         link.http.requests,
         link.http.waited_s,
         link.secret_mark if outcome == "auth" else None,
-        complete and outcome == "ok",
     )
 
 
-def _summary(name: str, ended: runs.Ended, before: runs.Health, error: ConnectorError | None) -> RunSummary:
-    setting, news, sentence = None, None, ended.error
+def _news(name: str, before: runs.Health, after: runs.Health) -> str | None:
+    """What is said once: that a source broke, that it waits for another credential, that it works again."""
+    if after.state == before.state:
+        return None
+    return after.reason or f"{name} works again (it did not since {to_iso(before.since or 0)[:16]}Z)"
+
+
+def _summary(name: str, ended: runs.Ended, news: str | None, error: ConnectorError | None) -> RunSummary:
+    setting, sentence = None, ended.error
     if ended.outcome == "auth":
         setting = f"services.{name}"
     elif isinstance(error, ConfigError):
         setting = error.setting
-    if ended.outcome == "ok" and before.state != "ok":
-        news = f"{name} works again (it did not since {to_iso(before.since or 0)[:16]}Z)"
-    if ended.outcome in ("auth", "failed") and before.state == "ok":
-        news = sentence
     if ended.outcome == "stopped":
         sentence = f"{name}: stopped as asked; what was read is stored, the next sync goes on from there"
     return RunSummary(name, ended.outcome, ended.counts, ended.requests, ended.waited_s, sentence, setting, news)
@@ -273,6 +278,7 @@ class _Run:
 
     def __init__(self, store: Store, source_id: int, link: _Link, clock: Clock, progress: Progress, stop: Stop) -> None:
         self.store, self.source_id, self.link, self.clock = store, source_id, link, clock
+        self.owner = store.source(link.about.name, link.about.adapter)
         self.progress, self.stop = progress, stop
         self.counts, self.refused, self.stopped = Counts(), list[str](), False
         self._asked: list[str] = []
@@ -293,7 +299,8 @@ class _Run:
         ids = self.store.to_reread(self.source_id, within=RECENT_MS, limit=adapter.reread_limit)
         if ids and not self.stopped:
             self._stream("reread", partial(adapter.reread, ids, self._seen))
-            self.store.looked_at(self.source_id, ids, self.clock.now())
+            if not self.stopped:
+                self.store.looked_at(self.source_id, ids, self.clock.now())
 
     def reread(self, conversations: Sequence[str]) -> None:
         """These, whatever their version."""
@@ -309,7 +316,7 @@ class _Run:
             self.refused.append(f"{error} ({stream} were not read)")
             self._save(stream, [Page([], rejects=(Reject("stream", stream, str(error)),))])
         else:
-            self.store.forget_reject(self.source_id, "stream", stream)
+            self.store.forget_reject(self.owner, "stream", stream)
 
     def _walk(self, stream: str, pages: Iterator[Page]) -> None:
         batch, done = _Batch(self.clock), 0
@@ -347,7 +354,7 @@ class _Run:
 
     def _seen(self, conversation: str, changed_at: Instant | None) -> bool:
         self._asked.append(conversation)
-        if not self.store.seen(self.source_id, conversation, changed_at):
+        if not self.store.seen(self.owner, conversation, changed_at):
             return False
         self._unchanged.append(conversation)
         return True
@@ -361,11 +368,11 @@ class _Run:
                 seen_at=self.clock.now(),
                 history=self.link.adapter.history,
                 bodies_from=self.link.bodies_from,
-                rereads=isinstance(self.link.adapter, Rereads) or self.link.about != self.link.service,
-                about=self.store.source(self.link.about.name, self.link.about.adapter),
+                rereads=isinstance(self.link.adapter, Rereads) or self.owner != self.source_id,
+                about=self.owner,
             )
         if self._unchanged:
-            self.store.looked_at(self.source_id, self._unchanged, self.clock.now())
+            self.store.looked_at(self.owner, self._unchanged, self.clock.now())
             self._unchanged = []
         self._batches += 1
         if self._batches % COLLECTED_EVERY == 0:

@@ -29,6 +29,7 @@ from fake_service import (
 from connector import pull
 from connector.cli import main
 from connector.cli.sync import ProgressBar, asked_to_stop, how_far
+from connector.config import ServiceConfig
 from connector.errors import AuthFailed, BadPayload, ConfigError, ConnectorError, Rejected, Transient, UsageError
 from connector.models import Event, Message, Page, Reject
 from connector.store import connect
@@ -183,6 +184,25 @@ def test_breaking_and_recovering_are_news_once(deployed: Deploy) -> None:
     assert news[3] is None
 
 
+def test_a_credential_refused_after_an_outage_is_news_too(deployed: Deploy) -> None:
+    fake = Fake({"conversations": [Transient("fake is down")]})
+    made = deployed(fake=fake)
+    run(made)
+    fake.script = {"conversations": [AuthFailed("fake refuses the credential")]}
+    assert run(made)[0].news == "fake refuses the credential"
+
+
+def test_reading_a_few_again_says_nothing_about_their_source(deployed: Deploy) -> None:
+    """Else a source that is broken for good would be news again after each write-back."""
+    fake = FakeRereads({"conversations": pages(1), "ratings": [Rejected("no ratings here")]}, {"1": Page(talk(1))})
+    made = deployed(fake=fake)
+    run(made)
+    broken = health(made)
+    again = pull.reread(made.config, "fake", ["1"], made.clock)
+    assert (again.outcome, again.news, health(made)) == ("ok", None, broken)
+    assert run(made)[0].news is None
+
+
 def test_a_refused_credential_pauses_its_source_until_it_changes(deployed: Deploy) -> None:
     fake = Fake(script(AuthFailed("fake refuses the credential: check services.fake")))
     made = deployed(fake=fake)
@@ -300,6 +320,39 @@ def test_open_conversations_are_looked_at_again_within_the_limit(deployed: Deplo
     assert fake.reread_of[2] == ["0", "1", "2"]
 
 
+def test_what_a_stopped_second_look_did_not_reach_is_next(deployed: Deploy) -> None:
+    still = [conversation(n, status="open", changed_at=T0) for n in range(4)]
+    fake = FakeRereads({"conversations": [Page([*still])]})
+    made = deployed(fake=fake)
+    run(made)
+    fake.now = {str(n): Page([still[n]._replace(changed_at=T0 + 1)]) for n in range(4)}
+    answers = iter([False, True])
+    run(made, stop=lambda: next(answers, True))
+    fake.now = {}
+    run(made)
+    assert fake.reread_of == [["0", "1", "2"], ["1", "2", "3"]]
+
+
+def test_a_conversation_that_was_out_of_sight_counts_again(deployed: Deploy) -> None:
+    """Also unchanged: its version is asked about as if it had never been read."""
+
+    class Lists(FakeRereads):
+        def pull(self, stream: str, cursor: Any, seen: Any) -> Any:
+            found = [] if hidden else [one for one in [conversation(1, status="open")] if not seen("1", one.changed_at)]
+            yield Page([*found])
+
+    hidden = False
+    fake = Lists({}, {"1": Page([Event("1:deleted", "1", None, "deleted")])})
+    made = deployed(fake=fake)
+    run(made)
+    hidden = True
+    run(made)
+    assert [row[3] for row in stored(made)["events"]] == ["deleted"]
+    hidden = False
+    assert run(made)[0].counts == Counts(read=1, unchanged=1)
+    assert stored(made)["events"] == []
+
+
 def test_a_removal_is_noticed_by_its_absence_and_not_asked_for_again(deployed: Deploy) -> None:
     fake = FakeRereads({"conversations": [Page([conversation(1, status="open")])]})
     fake.now = {"1": Page([Event("1:deleted", "1", None, "deleted")])}
@@ -330,6 +383,30 @@ def test_ratings_from_elsewhere_join_the_conversations_they_are_about(deployed: 
         ("desk", "conversations"),
         ("survey", "ratings"),
     ]
+
+
+def test_a_stream_about_another_service_that_was_refused_comes_right(deployed: Deploy) -> None:
+    survey = Fake({"ratings": [Rejected("no answers today")]})
+    survey.streams, survey.about = ("ratings",), "desk"  # type: ignore[attr-defined]  # only some have it
+    desk = Fake({"conversations": pages(1)})
+    desk.streams = ("conversations",)
+    made = deployed(survey=survey, desk=desk)
+    run(made)
+    assert stored(made)["rejects"] == [("stream", "ratings", "no answers today")]
+    survey.script = {"ratings": [Page([rating(1, (T0, 4))])]}
+    run(made)
+    assert stored(made)["rejects"] == []
+
+
+def test_another_adapter_under_the_same_name_is_refused_before_anything_is_read(deployed: Deploy) -> None:
+    made = deployed(fake=Fake(script()), two=Fake(script()))
+    run(made)
+    services = [made.config.service("fake"), ServiceConfig("two", "other", {})]
+    made.adapters["other"] = made.adapters["two"]
+    object.__setattr__(made.config, "services", tuple(services))
+    with pytest.raises(ConfigError, match="two is other now"):
+        run(made)
+    assert ask(made, "SELECT count(*) FROM runs") == [(2,)]
 
 
 def test_ratings_about_a_service_that_the_config_has_not_are_refused_at_the_start(deployed: Deploy) -> None:

@@ -26,7 +26,7 @@ from connector.models import (
     Schedule,
     Team,
 )
-from connector.store import connect, ids
+from connector.store import connect, ids, transaction
 from connector.store.lock import lock_of, locked
 from connector.store.schema import migrations
 from connector.store.write import Counts, Store
@@ -300,6 +300,13 @@ def test_an_answer_with_a_new_instant_is_added(store: Store) -> None:
     assert answers(store) == [(T0, 5, SEEN), (T0 + 9, 1, SEEN + 7)]
 
 
+def test_an_answer_edited_in_place_comes_after_the_old_one_where_our_clock_is_behind(store: Store) -> None:
+    save(store, [conversation(1), rating(1, (SEEN + 60, 5))])
+    for at in (SEEN + 7, SEEN + 8):
+        save(store, [rating(1, (SEEN + 60, 1))], at=at)
+    assert answers(store) == [(SEEN + 60, 5, SEEN), (SEEN + 61, 1, SEEN + 7)]
+
+
 def test_a_whole_history_of_answers_is_taken_as_it_is(store: Store) -> None:
     save(store, [conversation(1), rating(1, (T0, 5))])
     save(store, [rating(1, (T0, 5), (T0 + 1, 1), (T0 + 2, 5))], at=SEEN + 7)
@@ -383,6 +390,12 @@ def test_open_recent_and_rejected_conversations_are_read_again_the_longest_unloo
     assert store.to_reread(1, within=2 * day * MINUTE, limit=9) == ["2", "1", "6"]
 
 
+def test_a_conversation_rejected_for_two_reasons_is_asked_for_once(store: Store) -> None:
+    for at, why in ((SEEN, "status: wrong"), (SEEN + 5, "id: wrong")):
+        save(store, Page([], rejects=(Reject("conversation", "6", why), Reject("conversation", "7", "why"))), at=at)
+    assert store.to_reread(1, within=0, limit=9) == ["6", "7"]
+
+
 # --- bodies --------------------------------------------------------------------------------------------------------
 
 
@@ -421,6 +434,24 @@ def test_the_cursor_is_the_last_one_given(store: Store) -> None:
     assert store.cursor(1, "others") is None
 
 
+def test_a_commit_that_fails_leaves_no_transaction_open(store: Store) -> None:
+    late = "PRAGMA defer_foreign_keys = ON; INSERT INTO unsettled VALUES (7)"  # so that it is the COMMIT that fails
+    with pytest.raises(sqlite3.IntegrityError), transaction(store.conn):
+        [store.conn.execute(sql) for sql in late.split(";")]
+    assert not store.conn.in_transaction
+    assert rows(store, "SELECT * FROM unsettled") == []
+
+
+def test_a_services_name_stays_with_its_adapter(store: Store) -> None:
+    """Another service's conversations may have the same ids."""
+    store.source("desk", "one", {"csat": "why"})
+    with pytest.raises(ConfigError, match="holds what one gave") as error:
+        store.source("desk", "two", {})
+    assert error.value.setting == "services.desk"
+    assert rows(store, "SELECT name, adapter, lacks FROM sources") == [("desk", "one", '{"csat": "why"}')]
+    assert not store.conn.in_transaction
+
+
 def test_two_sources_share_nothing(store: Store) -> None:
     for name in ("one", "two"):
         assert store.save(store.source(name, "fake"), "all", [Page(talk(1))], seen_at=SEEN).new == 4
@@ -455,6 +486,24 @@ def test_what_is_no_store_of_ours_is_refused_in_a_sentence(tmp_path: Path, what:
         conn.close()
     with pytest.raises(ConfigError, match=r"d\.db"):
         Store.open(path, demo=False)
+    if what != "newer":
+        with pytest.raises(ConfigError, match=r"d\.db cannot be used as the store"):
+            connect(path)
+
+
+@pytest.mark.parametrize("began", [False, True])
+def test_without_a_whole_store_one_is_told_to_sync(tmp_path: Path, began: bool) -> None:
+    if began:
+        (tmp_path / "d.db").touch()  # as a first sync leaves it that was killed at once
+    with pytest.raises(ConfigError, match="run `deskpulse sync` first"):
+        connect(tmp_path / "d.db")
+
+
+def test_a_place_where_nothing_can_be_written_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    path = lock_of(tmp_path / "file" / "d.db")
+    with pytest.raises(ConfigError, match="nothing can be written to"), locked(path, "busy"):
+        pass
 
 
 def test_only_one_writer_holds_the_lock(tmp_path: Path) -> None:

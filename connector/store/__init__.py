@@ -20,19 +20,32 @@ OperationalError = sqlite3.OperationalError
 def connect(path: Path) -> Connection:
     """Open an existing store. Rows are ``sqlite3.Row``; transactions are explicit (see ``transaction``).
 
-    ConfigError when there is no store yet.
+    ConfigError when there is no store yet, or what is there cannot be one.
     """
-    if not path.exists():
-        raise ConfigError(f"there is no store at {path} yet: run `deskpulse sync` first", setting="database")
-    return _open(path)
+    conn = _open(path) if path.exists() else None
+    if conn and conn.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+        return conn
+    if conn:
+        conn.close()  # its making was broken off
+    raise ConfigError(f"there is no store at {path} yet: run `deskpulse sync` first", setting="database")
 
 
 def _open(path: Path) -> Connection:
-    conn = sqlite3.connect(path, isolation_level=None, timeout=30)
-    conn.row_factory = sqlite3.Row
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "temp_store = MEMORY"):
-        conn.execute(f"PRAGMA {pragma}")
+    conn = None
+    try:
+        conn = sqlite3.connect(path, isolation_level=None, timeout=30)
+        conn.row_factory = sqlite3.Row
+        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "temp_store = MEMORY"):
+            conn.execute(f"PRAGMA {pragma}")
+    except sqlite3.DatabaseError as error:
+        if conn:
+            conn.close()
+        raise unusable(path, error) from None
     return conn
+
+
+def unusable(path: Path, error: Exception) -> ConfigError:
+    return ConfigError(f"{path} cannot be used as the store: {error}", setting="database")
 
 
 @contextmanager
@@ -41,8 +54,8 @@ def transaction(conn: Connection) -> Iterator[None]:
     conn.execute("BEGIN IMMEDIATE")
     try:
         yield
+        conn.execute("COMMIT")
     except BaseException:
         if conn.in_transaction:
             conn.execute("ROLLBACK")
         raise
-    conn.execute("COMMIT")

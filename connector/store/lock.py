@@ -7,18 +7,19 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
-from connector.errors import ConnectorError
+from connector.errors import ConfigError, ConnectorError
 
 
 @contextmanager
 def locked(path: Path, taken: str) -> Iterator[None]:
     """Hold the lock file ``path`` (made with its folder where missing).
 
-    ConnectorError beginning with ``taken`` when another process (or thread) holds it; it never waits.
+    ConnectorError beginning with ``taken`` when another process (or thread) holds it; it never waits. ConfigError when
+    there can be no file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    with _opened(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -30,6 +31,17 @@ def locked(path: Path, taken: str) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _opened(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+")
+    except OSError as error:
+        raise ConfigError(
+            f"nothing can be written to {path.parent} ({error.strerror}): choose another place, or let deskpulse write",
+            setting="database",
+        ) from None
 
 
 def lock_of(database: Path) -> Path:

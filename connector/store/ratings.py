@@ -80,10 +80,10 @@ def unknown_answers(
     """What a vendor's only answer adds to the known ones (oldest first).
 
     The same instant with another score is an edit in place: it counts from when it was seen, so that the old answer
-    stays true for the time before.
+    stays true for the time before; in any case after that one, whatever our clock says.
     """
     if answer[0] not in {at for at, _ in known}:
         return [answer]
     if known[-1][1] == answer[1]:
         return []
-    return [(seen_at, answer[1])]
+    return [(max(seen_at, known[-1][0] + 1), answer[1])]

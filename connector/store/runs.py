@@ -38,7 +38,7 @@ def start(conn: Connection, source_id: int, what: str, at: Instant) -> int:
 
 
 class Ended(NamedTuple):
-    """How a run went: ``outcome`` is ok, failed, auth or stopped; ``complete``: all streams were read to their end."""
+    """How a run went: ``outcome`` is ok, failed, auth or stopped."""
 
     outcome: str
     error: str | None
@@ -46,24 +46,26 @@ class Ended(NamedTuple):
     requests: int
     waited_s: float
     secret_mark: str | None = None
-    complete: bool = False
 
 
 def end(conn: Connection, source_id: int, run_id: int, at: Instant, ended: Ended) -> None:
-    """Close the run and say how the source is now, in one transaction. A stopped run says nothing about its source."""
+    """Close the run and say how the source is now, in one transaction.
+
+    A run that was stopped says nothing about its source, nor does one that read only some conversations again.
+    """
     counts = ended.counts
     with transaction(conn):
-        conn.execute(
+        [(what,)] = conn.execute(
             "UPDATE runs SET ended_at = ?, outcome = ?, error = ?, read = ?, new = ?, changed = ?, unchanged = ?, "
-            "rejected = ?, requests = ?, waited_s = ? WHERE id = ?",
+            "rejected = ?, requests = ?, waited_s = ? WHERE id = ? RETURNING what",
             (
                 *(at, ended.outcome, ended.error, counts.read, counts.new, counts.changed, counts.unchanged),
                 *(counts.rejected, ended.requests, ended.waited_s, run_id),
             ),
-        )
-        if ended.outcome != "stopped":
+        ).fetchall()
+        if what == "sync" and ended.outcome != "stopped":
             _judge(conn, source_id, at, ended)
-        if ended.complete:
+        if what == "sync" and ended.outcome == "ok":
             conn.execute(
                 "UPDATE sources SET first_synced_at = coalesce(first_synced_at, ?), last_synced_at = ? WHERE id = ?",
                 (at, at, source_id),

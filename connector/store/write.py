@@ -12,7 +12,7 @@ from sqlite_utils.db import Database
 
 from connector.errors import ConfigError
 from connector.models import Cursor, Instant, Page
-from connector.store import Connection, _open, transaction
+from connector.store import Connection, _open, transaction, unusable
 from connector.store.absence import ABSENT
 from connector.store.batch import Batch
 from connector.store.counts import Counts
@@ -50,7 +50,7 @@ class Store:
             return cls(conn)
         except (sqlite3.DatabaseError, OSError) as error:
             _close(conn)
-            raise ConfigError(f"{path} cannot be used as the store: {error}", setting="database") from None
+            raise unusable(path, error) from None
         except ConfigError:
             _close(conn)
             raise
@@ -65,17 +65,24 @@ class Store:
         self.close()
 
     def source(self, name: str, adapter: str, lacks: Mapping[str, str] | None = None) -> int:
-        """The id of a configured service, new or known; ``lacks`` are the KPIs that it cannot feed, and why."""
+        """The id of a configured service, new or known; ``lacks`` are the KPIs that it cannot feed, and why.
+
+        ConfigError when it was another adapter's until now: their conversations may have the same ids.
+        """
+        new = "INSERT INTO sources (name, adapter) VALUES (?, ?) ON CONFLICT DO NOTHING"
         with transaction(self.conn):
-            self.conn.execute(
-                "INSERT INTO sources (name, adapter) VALUES (?, ?) ON CONFLICT (name) DO UPDATE "
-                "SET adapter = excluded.adapter WHERE adapter <> excluded.adapter",
-                (name, adapter),
-            )
+            self.conn.execute(new, (name, adapter))
+            id_, was = self.conn.execute("SELECT id, adapter FROM sources WHERE name = ?", (name,)).fetchone()
+            if was != adapter:
+                raise ConfigError(
+                    f"services.{name} is {adapter} now, and the store holds what {was} gave under this name: "
+                    f'write [services.OTHER_NAME] with adapter = "{adapter}" instead',
+                    setting=f"services.{name}",
+                )
             if lacks is not None:
                 told = json.dumps(dict(lacks), sort_keys=True)
-                self.conn.execute("UPDATE sources SET lacks = ? WHERE name = ? AND lacks <> ?", (told, name, told))
-        return int(self.conn.execute("SELECT id FROM sources WHERE name = ?", (name,)).fetchone()[0])
+                self.conn.execute("UPDATE sources SET lacks = ? WHERE id = ? AND lacks <> ?", (told, id_, told))
+        return int(id_)
 
     def cursor(self, source_id: int, stream: str) -> Cursor | None:
         """Where a stream goes on; None before its first stored cursor."""
@@ -169,9 +176,10 @@ SELECT vendor_id, checked_at FROM conversations c WHERE source_id = :source AND 
     AND id NOT IN (SELECT conversation_id FROM temp.looked_at)
     AND NOT EXISTS (SELECT 1 FROM events WHERE conversation_id = c.id AND kind = 'deleted')
 UNION ALL
-SELECT DISTINCT vendor_id, last_seen_at FROM rejects r WHERE source_id = :source AND kind = 'conversation'
+SELECT vendor_id, max(last_seen_at) FROM rejects r WHERE source_id = :source AND kind = 'conversation'
     AND vendor_id <> '?' AND NOT EXISTS (
         SELECT 1 FROM conversations WHERE source_id = :source AND vendor_id = r.vendor_id)
+GROUP BY vendor_id
 ORDER BY 2, 1 LIMIT :n
 """
 
