@@ -11,7 +11,7 @@ import golden
 import pytest
 
 from connector import facts
-from connector.config import from_tables
+from connector.config import SlaTarget, from_tables
 from connector.errors import ConnectorError
 from connector.facts import as_of, refresh
 from connector.facts.calendar import Calendar
@@ -274,6 +274,82 @@ def test_of_two_answers_at_one_instant_the_later_to_arrive_is_the_latest_however
     assert made.rating is not None
     assert (made.rating.first_score, made.rating.score, made.rating.good_to_bad) == (5, 1, 1)
     assert [row.score for row in made.surveys] == [1]
+
+
+# --- one rule each ---------------------------------------------------------------------------------------------------
+
+
+def told(*said: tuple[int, str], rules: Rules = RULES, channel: str = "email", **parts: Any) -> ConversationFacts:
+    """The facts of a conversation in which (minute, author) spoke in public; ``parts`` are in instants."""
+    talk = [(START + at * MINUTE, who, 1 if who == "human" else None, 1, "message") for at, who in said]
+    return derive(Timeline(1, 1, START, "open", channel, messages=[*talk, *parts.pop("also", ())], **parts), rules)
+
+
+def test_a_reply_after_the_solve_answers_the_wait_that_the_solve_had_ended():
+    solved, answered = START + 5 * MINUTE, START + 6 * MINUTE
+    made = told((0, "customer"), (6, "human"), statuses=[(solved, "done", None, None)])
+    assert [(wait.answered_at, wait.ended_at) for wait in made.waits] == [(answered, solved)]
+
+
+def test_what_a_customer_says_at_the_instant_of_a_solve_came_before_it():
+    solved = START + 5 * MINUTE
+    made = told((0, "customer"), (5, "customer"), (9, "human"), statuses=[(solved, "done", None, None)])
+    assert [(wait.asked_at, wait.last_asked_at, wait.ended_at) for wait in made.waits] == [(START, solved, solved)]
+
+
+def test_a_reopening_that_is_still_open_needs_a_reply():
+    statuses = [(START + MINUTE, "done", None, None), (START + 2 * MINUTE, "open", None, None)]
+    made = told((0, "customer"), statuses=statuses)
+    assert [stay.needing_reply for stay in made.episodes] == [None, 1]
+    assert columns_of(made)["reopens_needing_reply"] == 1
+
+
+def test_a_campaign_counts_from_itself_in_the_zendesk_variant():
+    made = told((1, "human"), (2, "customer"), (5, "human"), also=[(START, "human", 1, 1, "campaign")])
+    row = columns_of(made)
+    assert (row["direction"], row["zendesk_first_response_s"], row["asked_first_response_s"]) == ("outbound", 60, 180)
+
+
+def test_a_customer_who_speaks_at_the_instant_of_a_campaign_spoke_first():
+    made = told((0, "customer"), also=[(START, "automation", None, 1, "campaign")])
+    assert columns_of(made)["direction"] == "inbound"
+
+
+def test_a_note_opens_an_outbound_conversation_only_if_it_came_before_the_message():
+    def zendesk(noted: int) -> float | None:
+        note = (START + noted * MINUTE, "human", 1, 0, "note")
+        return columns_of(told((2, "human"), (3, "customer"), (7, "human"), also=[note]))["zendesk_first_response_s"]
+
+    assert [zendesk(noted) for noted in (1, 2, 3)] == [120, 420, 420]
+
+
+def test_a_private_message_of_a_person_is_a_note_and_one_of_a_machine_is_nothing():
+    row = columns_of(told(also=[(START, who, None, 0, "message") for who in ("human", "bot", "automation")]))
+    assert (row["private_notes"], row["direction"]) == (1, None)
+
+
+def test_a_second_message_before_the_customer_answers_us_is_a_turn_of_its_own():
+    row = columns_of(told((0, "human"), (1, "human"), (2, "human"), (5, "customer"), (6, "human")))
+    assert (row["direction"], row["agent_replies"], row["agent_turns"]) == ("outbound", 3, 2)
+
+
+def test_a_promise_is_in_force_from_its_very_first_instant():
+    since = [SlaTarget("first_response_time", 60, "calendar", None, START + late) for late in (0, 1)]
+    due = [told((0, "customer"), rules=Rules(sla=(target,))).sla for target in since]
+    assert [[row.due_at for row in rows] for rows in due] == [[START + MINUTE], []]
+
+
+def test_a_rating_is_credited_to_whom_the_latest_survey_rates():
+    surveys = [Survey(None, ((START + at, 5.0),), 1, 5, agent, agent) for at, agent in ((1, 7), (2, 8))]
+    made = told((0, "customer"), surveys=surveys)
+    assert made.rating is not None
+    assert (made.rating.rated_at, made.rating.agent_id, made.rating.team_id) == (START + 1, 8, 8)
+
+
+def test_a_survey_that_nobody_answered_is_of_whoever_had_the_conversation_when_it_was_offered():
+    passed_on = [(START + MINUTE, 2, 1)]
+    made = told((0, "customer"), surveys=[Survey(START, (), 1, 5)], agents=passed_on, teams=passed_on)
+    assert [(row.agent_id, row.team_id) for row in made.surveys] == [(1, 1)]
 
 
 # --- refreshing ------------------------------------------------------------------------------------------------------

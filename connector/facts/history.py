@@ -66,7 +66,7 @@ def holding(held: Held, at: Instant | None) -> tuple[Instant, int | None]:
     """Since when, and who, at an instant (a change counts from its own instant on); without one: who held it last."""
     if at is None or at >= held[-1][0]:
         return held[-1]
-    return held[max(bisect_right(held, at, key=itemgetter(0)) - 1, 0)]
+    return held[bisect_right(held, at, key=itemgetter(0)) - 1]
 
 
 def transfers(teams: Held) -> int:
@@ -77,8 +77,7 @@ def transfers(teams: Held) -> int:
 
 def stock(past: History) -> list[Stretch]:
     """Stretches of time with one status, agent and team, while the conversation was not done."""
-    created_at = past.statuses[0][0]
-    changes = sorted({t for held in (past.teams, past.agents) for t, _ in held if t > created_at})
+    changes = sorted({t for held in (past.teams, past.agents) for t, _ in held})
     found: list[Stretch] = []
     for (start, status, _), end in _until_next(past.statuses):
         if status != "done":

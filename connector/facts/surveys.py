@@ -83,7 +83,7 @@ def survey_rows(surveys: Sequence[Survey], past: History, positive_from: float) 
 def rating_row(surveys: Sequence[Survey], rows: Sequence[SurveyRow], positive_from: float) -> RatingRow | None:
     """The one rating of a conversation; None when no survey was answered."""
     answers = [(at, i, score) for i, survey in enumerate(surveys) for at, score in survey.answers]
-    answers.sort(key=itemgetter(0, 1))  # not by score: of two at one instant the later to arrive is the latest
+    answers.sort(key=itemgetter(0))  # not by score: of two at one instant the later to arrive is the latest
     if not answers:
         return None
     (rated_at, i, first), (answered_at, j, latest) = answers[0], answers[-1]
