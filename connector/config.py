@@ -145,7 +145,7 @@ def from_tables(raw: Mapping[str, Any], path: Path) -> Config:
     zone = _zone(top.text("zone", "UTC"), "zone")
     config = Config(
         path=path,
-        database=(path.parent / top.text("database", "deskpulse.db")),
+        database=path.parent / Path(top.text("database", "deskpulse.db")).expanduser(),
         zone=zone,
         language=top.choice("language", "en", ("en", "fr")),
         demo=top.flag("demo", False),
@@ -194,7 +194,7 @@ def _calendars(table: _Table, zone: str) -> dict[str, Any]:
     own = {name: _schedule_of(inboxes.table(name), zone) for name in list(inboxes.raw)}
     inboxes.done()
     general = _schedule_of(table, zone) if table.raw else None
-    return {"calendar": general, "inbox_calendars": {k: v for k, v in own.items() if v}}
+    return {"calendar": general, "inbox_calendars": own}
 
 
 def _schedule_of(table: _Table, zone: str) -> Schedule:
@@ -206,6 +206,9 @@ def _schedule_of(table: _Table, zone: str) -> Schedule:
     for day in holidays:
         _date(day, f"{table.name}.holidays")
     table.done()
+    if not any(week):
+        setting = f"{table.name}.hours"
+        raise ConfigError(f'{setting} are missing: write them like mon = ["09:00-17:30"]', setting=setting)
     return Schedule(own_zone, week, holidays)
 
 

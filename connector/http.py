@@ -119,7 +119,7 @@ class HttpClient:
         try:
             return self.get(path).status
         except ServiceError as error:
-            if error.status is None or error.status not in told:
+            if error.status not in told:
                 raise
             return error.status
 
@@ -383,7 +383,7 @@ def _number(text: str) -> float | None:
 def _http_date(text: str) -> float | None:
     try:
         moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 

@@ -110,6 +110,12 @@ def test_every_setting_arrives_where_it_belongs(tmp_path: Path) -> None:
     assert (found.keep_bodies_days, found.agent_min_n) == (30, 10)
 
 
+def test_a_database_may_be_at_home_or_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ana")
+    named = {"~/d.db": Path("/home/ana/d.db"), "/srv/d.db": Path("/srv/d.db"), "d.db": tmp_path / "d.db"}
+    assert {text: read(tmp_path, f"database = '{text}'").database for text in named} == named
+
+
 def test_opening_hours_are_minutes_of_local_days(tmp_path: Path) -> None:
     found = read(tmp_path, FULL)
     assert found.calendar == Schedule(
@@ -149,6 +155,8 @@ def test_an_empty_config_has_careful_defaults(tmp_path: Path) -> None:
         ("[calendar.hours]\nmon = ['17:00-09:00']", "calendar.hours.mon", "not opening hours"),
         ("[calendar.hours]\nmon = ['09:00-24:01']", "calendar.hours.mon", "not opening hours"),
         ("[calendar.hours]\nmon = ['09:75-12:00']", "calendar.hours.mon", "not opening hours"),
+        ("[calendar]\nholidays = ['2026-12-25']", "calendar.hours", 'like mon = ["09:00-17:30"]'),
+        ("[calendar.inboxes.Night]\nzone = 'UTC'", "calendar.inboxes.Night.hours", "missing"),
         ("[calendar]\nholidays = ['25/12/2026']", "calendar.holidays", "write it like 2026-12-25"),
         ("[[sla]]\ntarget = '4h'", "sla.metric", "missing"),
         ("[[sla]]\nmetric = 'first_response_time'", "sla.target", "missing"),

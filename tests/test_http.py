@@ -164,6 +164,7 @@ def test_a_success_is_no_error() -> None:
         ({"retry-after": "Fri, 20 Nov 2026 11:00:00 GMT"}, None),
         # The service's clock is an hour ahead of ours: its date is measured on its own clock.
         ({"retry-after": "Fri, 20 Nov 2026 13:00:30 GMT", "date": "Fri, 20 Nov 2026 13:00:00 GMT"}, 30.0),
+        ({"retry-after": "Fri, 20 Nov 99999999999999999999 12:00:30 GMT"}, None),
         ({"x-ratelimit-reset": "12"}, 12.0),
         ({"x-ratelimit-reset": str(NOW // 1000 + 20)}, 20.0),
         ({"ratelimit-reset": str(NOW + 20_000)}, 20.0),
