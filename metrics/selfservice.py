@@ -1,6 +1,6 @@
 """What bots settled, handed over, and left customers alone with. None of these should be read without the others."""
 
-from connector.metric import CREATED, Left, Metric, Target, Words
+from connector.metric import CREATED, Left, Metric, Target, Words, known
 
 WITH_BOT = "c.bot = 1"
 CONTAINED = "c.bot = 1 AND c.escalated = 0"
@@ -12,8 +12,11 @@ NOT_BACK = (
     f" AND d.created_at > c.created_at AND d.created_at <= {ENDED} + 3 * 86400000)"
 )
 NOT_BAD = (
-    "NOT EXISTS (SELECT 1 FROM fact_ratings r WHERE r.conversation_id = c.conversation_id AND r.verdict = 'negative')"
+    "NOT coalesce((SELECT w.score <= r.low + 0.4 * (r.high - r.low) FROM ratings r JOIN answers w ON w.rating_id = r.id"
+    f" WHERE r.conversation_id = c.conversation_id AND w.at <= :now AND {known('w', 'r')}"
+    " ORDER BY w.at DESC, w.id DESC LIMIT 1), 0)"
 )
+"""By the latest answer, on the lower 40 % of its scale: the facts know only ratings of the team, not those of a bot."""
 YOUNG = Left(
     "provisional",
     Words("over for less than 3 days, may still come back", "terminées depuis moins de 3 jours, peuvent revenir"),
@@ -82,6 +85,6 @@ METRICS = (
         ),
         unit="percent", counts="conversation", rows=CREATED, aggregate="share", where=WITH_BOT,
         positive=f"{CONTAINED} AND {OVER} AND {NOT_BACK} AND {NOT_BAD}",
-        leaves_out=(YOUNG,), direction="higher",
+        leaves_out=(YOUNG,), direction="higher", version=2,
     ),
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """What came in, what got done, how often it came back, and what lies open."""
 
-from connector.metric import CREATED, REOPENED, SOLVED, STOCK, Left, Metric, Over, Words
+from connector.metric import CREATED, REOPENED, SOLVED, STOCK, Left, Metric, Over, Words, known
 
 LAST_SOLVE = (
     "NOT EXISTS (SELECT 1 FROM fact_episodes e WHERE e.conversation_id = f.conversation_id"
@@ -34,10 +34,8 @@ NO_REPEAT = (
 LAST_WORD = (
     "CASE WHEN c.last_customer_at <= :at THEN c.last_customer_at ELSE (SELECT max(m.at) FROM messages m"
     " WHERE m.conversation_id = f.conversation_id AND m.author = 'customer' AND m.public AND m.kind = 'message'"
-    " AND m.at <= :at AND (m.seen_at <= :now OR m.source_id IN"
-    " (SELECT id FROM sources WHERE first_synced_at IS NULL OR first_synced_at > :now))) END"
+    f" AND m.at <= :at AND {known('m', 'm')}) END"
 )
-"""Of messages, what was known by then counts, as for the facts as of an instant."""
 
 METRICS = (
     Metric(

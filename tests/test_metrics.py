@@ -251,6 +251,7 @@ def test_the_trend_never_compares_a_period_that_is_not_over(desk: Desk) -> None:
     assert desk.value("volume_trend", period="2026-W47").value == 1.0
     young = desk.value("volume_trend", period="2026-W47", now=from_iso("2026-11-20T09:00:00Z"))
     assert (young.value, young.n, young.note) == (None, 2, "the period is not over")
+    assert desk.value("volume_trend", period="2026-W47", now=from_iso("2026-11-23T00:00:00Z")).value == 1.0
 
 
 def test_touches_are_replies_per_resolved_conversation(desk: Desk) -> None:
@@ -300,6 +301,32 @@ def test_what_a_bot_settled_may_come_back_for_three_days_after_it_was_over(desk:
     assert found("2026-11-22T09:00:00Z") == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("answers", "low", "high", "value"),
+    [
+        ([("2026-11-11T09:00:00Z", 2)], 1, 5, 0),
+        ([("2026-11-11T09:00:00Z", 3)], 1, 5, 100),
+        ([("2026-11-11T09:00:00Z", 0)], 0, 1, 0),
+        ([("2026-11-11T09:00:00Z", 1)], 0, 1, 100),
+        ([("2026-11-11T09:00:00Z", 4)], 0, 10, 0),
+        ([("2026-11-11T09:00:00Z", 1), ("2026-11-12T09:00:00Z", 5)], 1, 5, 100),
+        ([("2026-11-11T09:00:00Z", 5), ("2026-11-12T09:00:00Z", 1)], 1, 5, 0),
+        ([("2026-11-11T09:00:00Z", 5), ("2026-11-22T09:00:00Z", 1)], 1, 5, 100),
+    ],
+)
+def test_what_was_rated_bad_a_bot_did_not_resolve_whoever_was_rated(
+    desk: Desk, answers: list[tuple[str, float]], low: float, high: float, value: float
+) -> None:
+    """The latest answer by then counts: the facts leave ratings of a bot out of CSAT, so the answers are asked."""
+    one = desk.conversation("2026-11-10T09:00:00Z", bot=1, status="done", last_done_at=from_iso("2026-11-10T09:30:00Z"))
+    columns = "(id, source_id, vendor_id, conversation_id, low, high, seen_at)"
+    desk.conn.execute(f"INSERT INTO ratings {columns} VALUES (1, 1, 'r', ?, ?, ?, 0)", (one, low, high))
+    for at, score in answers:
+        row = (from_iso(at), score, from_iso(at))
+        desk.conn.execute("INSERT INTO answers (rating_id, at, score, seen_at) VALUES (1, ?, ?, ?)", row)
+    assert desk.value("bot_resolution", now=from_iso("2026-11-20T09:00:00Z"), period="2026-11-10").value == value
+
+
 # --- stock -----------------------------------------------------------------------------------------------------------
 
 
@@ -312,6 +339,14 @@ def test_the_backlog_is_what_lies_open_at_the_last_instant_of_each_day(desk: Des
     assert [(v.by["day"][-2:], v.value) for v in days] == [("31", 0), ("01", 1), ("02", 2), ("03", 1), ("04", None)]
     by_status = desk.values("backlog", period="2026-11-02", by=["status"])
     assert [(v.by["status"], v.value) for v in by_status] == [("open", 1), ("pending", 1)]
+
+
+def test_what_is_done_at_the_very_instant_is_not_in_the_backlog_and_what_comes_then_is(desk: Desk) -> None:
+    done, new = desk.conversation("2026-11-01T09:00:00Z"), desk.conversation("2026-11-02T00:00:00Z")
+    desk.stock(done, "2026-11-01T09:00:00Z", "2026-11-02T00:00:00Z")
+    desk.stock(new, "2026-11-02T00:00:00Z")
+    midnight = from_iso("2026-11-02T00:00:00Z")  # when the day begins, it has begun
+    assert list(desk.value("backlog", period="2026-11-02", now=midnight).ids) == [new]
 
 
 def test_the_backlog_of_a_period_to_come_does_not_exist(desk: Desk) -> None:
@@ -495,6 +530,9 @@ def test_the_load_and_its_spread_name_nobody(desk: Desk) -> None:
     assert [(v.by["team"], v.value) for v in desk.values("load_share", by=["team"])] == [("One", 50), ("Two", 50)]
     spread = [(v.by["team"], v.value, v.n) for v in desk.values("load_spread", by=["team"])]
     assert spread == [("One", 0.5, 2), ("Two", None, 1)]
+    unsigned = desk.conversation("2026-11-02T09:00:00Z")
+    desk.wait(unsigned, "2026-11-02T09:00:00Z", "2026-11-02T10:00:00Z", team_id=two)
+    assert desk.values("load_spread", by=["team"])[1].n == 1  # whose answer is not known is no agent
 
 
 def test_a_composite_is_its_parts_side_by_side(desk: Desk) -> None:
@@ -636,6 +674,12 @@ def test_a_source_that_was_taken_out_of_the_config_keeps_nothing_waiting(desk: D
     assert not desk.value("conversation_volume").complete
     desk.config = replace(desk.config, services=(ServiceConfig("desk", "files", {}),))
     assert desk.value("conversation_volume").complete
+
+
+def test_a_period_is_complete_from_its_very_end_on(desk: Desk) -> None:
+    end = from_iso("2026-12-01T00:00:00Z")
+    desk.conn.execute("UPDATE sources SET last_synced_at = ?", (end,))
+    assert desk.value("conversation_volume", now=end).complete
 
 
 def test_a_figure_of_a_period_under_way_is_not_complete(desk: Desk) -> None:

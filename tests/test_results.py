@@ -102,6 +102,13 @@ def test_a_frozen_figure_keeps_what_made_it(shop: Shop) -> None:
     assert "golden" in frozen.cursors
 
 
+def test_data_is_in_until_the_source_that_was_read_longest_ago(shop: Shop) -> None:
+    shop.conn.execute("INSERT INTO sources (name, adapter, last_synced_at) VALUES ('b', 'files', ?)", (NOW - 5,))
+    assert find(shop.conn, shop.freeze("conversation_volume")[0]).data_until == NOW - 5
+    shop.conn.execute("INSERT INTO sources (name, adapter) VALUES ('c', 'files')")
+    assert find(shop.conn, shop.freeze("conversation_volume", now=LATER)[0]).data_until is None
+
+
 def test_statistics_of_the_same_conversations_share_their_cohort(shop: Shop) -> None:
     shop.freeze(clock="calendar")
     assert shop.conn.execute("SELECT count(*) FROM cohorts").fetchone()[0] == 1

@@ -17,6 +17,7 @@ from connector.metric.description import (
     Rows,
     Target,
     Words,
+    known,
 )
 from connector.metric.engine import Value, compute, expand, selected
 from connector.metric.listing import markdown_table, target_of
@@ -41,6 +42,7 @@ __all__ = [
     "Words",
     "compute",
     "expand",
+    "known",
     "markdown_table",
     "selected",
     "target_of",

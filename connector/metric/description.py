@@ -72,6 +72,13 @@ class Rows:
     over_time: bool = False
 
 
+def known(row: str, source: str) -> str:
+    """SQL for: a row of the store, by its alias, was known by ``:now``; as for facts as of an instant, before the first
+    sync of its source (the alias with a ``source_id``) nothing is known of what was known."""
+    unread = "SELECT id FROM sources WHERE first_synced_at IS NULL OR first_synced_at > :now"
+    return f"({row}.seen_at <= :now OR {source}.source_id IN ({unread}))"
+
+
 CREATED = Rows("fact_conversations", "c.created_at", "c.team_id", "c.agent_id")
 ANSWERED = Rows("fact_waits", "f.answered_at")
 SOLVED = Rows("fact_episodes", "f.resolved_at")
