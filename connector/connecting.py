@@ -7,7 +7,8 @@ edits the text, not the values.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,24 +29,44 @@ Ask = Callable[[str, FieldInfo, bool], str]
 """(setting, its field, may it be left empty) → what the admin typed; secrets without echo."""
 Keep = Callable[[str, str], str]
 """(setting, secret) → the reference that stands in the config."""
+REFERENCE = re.compile(r"(env|file|keyring):")
 
 
 def ask_for(adapter: str, name: str, config: Config, ask: Ask, say: Callable[[str], None]) -> ServiceConfig:
     """The section that the admin's answers make, its secrets still in clear: to be tried, then ``kept``.
 
     Asks for what is required, and for more only where that is not enough. A wrong answer is explained and asked for
-    again.
+    again. What a section that is there says beside the answers stays. ConfigError where no answer could help.
     """
     model: type[BaseModel] = registry.adapter_class(adapter).Settings
-    given: dict[str, Any] = {}
-    for field in _first(model):
+    asked = _first(model)
+    beside = _beside(asked, name, adapter, config)
+    given = dict(beside)
+    for field in asked:
         _take(field, model, given, ask, required=model.model_fields[field].is_required())
     while (wrong := _wrong(_in_clear(name, adapter, given), config, model)) is not None:
+        field = wrong.setting.removeprefix(f"services.{name}").strip(".").partition(".")[0]
+        again = _asked_again(field, model, given.keys() - beside.keys())
+        if not again:
+            raise wrong
         say(str(wrong))
-        field = wrong.setting.removeprefix(f"services.{name}").strip(".")
-        for again in [field] if field in model.model_fields else _rest(model, given):
-            _take(again, model, given, ask, required=again == field)
+        for one in again:
+            _take(one, model, given, ask, required=one == field)
     return _in_clear(name, adapter, given)
+
+
+def _beside(asked: Collection[str], name: str, adapter: str, config: Config) -> dict[str, Any]:
+    """The settings of the section that is renewed, without those that are asked for: an address or a region of one's
+    own is needed to try the new secret."""
+    there = [one for one in config.services if (one.name, one.adapter) == (name, adapter)]
+    return {key: value for one in there for key, value in one.settings.items() if key not in {*asked, ALLOW_CLEAR}}
+
+
+def _asked_again(field: str, model: type[BaseModel], answered: Collection[str]) -> list[str]:
+    """What could put it right: the wrong field; where it is no single one's fault, what is not answered yet."""
+    if field in model.model_fields:
+        return [field]
+    return [] if field else _rest(model, answered)
 
 
 def _in_clear(name: str, adapter: str, given: Mapping[str, Any]) -> ServiceConfig:
@@ -57,8 +78,13 @@ def kept(section: ServiceConfig, config: Config, keep: Keep) -> ServiceConfig:
     model: type[BaseModel] = registry.adapter_class(section.adapter).Settings
     given, secrets = section.settings.keys() - {ALLOW_CLEAR}, secret_fields(model)
     plain = settings_of(section, config, model).model_dump(mode="json", include=given - secrets)
-    references = {key: keep(key, section.settings[key]) for key in sorted(given & secrets)}
+    references = {key: _reference(key, section.settings[key], keep) for key in sorted(given & secrets)}
     return replace(section, settings=plain | references)
+
+
+def _reference(setting: str, answer: str, keep: Keep) -> str:
+    """An answer that says where the secret lies already stays as it is."""
+    return answer if REFERENCE.match(answer) else keep(setting, answer)
 
 
 def _first(model: type[BaseModel]) -> list[str]:
@@ -74,9 +100,9 @@ def _marked(field: FieldInfo) -> bool:
     return isinstance(field.json_schema_extra, dict) and bool(field.json_schema_extra.get("ask"))
 
 
-def _rest(model: type[BaseModel], given: Mapping[str, Any]) -> list[str]:
+def _rest(model: type[BaseModel], answered: Collection[str]) -> list[str]:
     """What may still be missing when the answers do not fit together."""
-    return [name for name, field in model.model_fields.items() if name not in given and field.default in ("", None)]
+    return [name for name, field in model.model_fields.items() if name not in answered and field.default in ("", None)]
 
 
 def _take(field: str, model: type[BaseModel], given: dict[str, Any], ask: Ask, *, required: bool) -> None:
@@ -106,7 +132,8 @@ def worst(findings: Iterable[Diagnosis]) -> int:
 
 
 def write_section(path: Path, section: ServiceConfig) -> None:
-    """Add ``[services.NAME]``, or renew the settings of one that is there; whatever else the file says stays."""
+    """Add ``[services.NAME]``, or renew the settings of one that is there: a setting that the section no longer has is
+    taken out. Whatever else the file says stays."""
     document = tomlkit.parse(path.read_text("utf-8"))
     if "services" not in document:
         document["services"] = tomlkit.table(is_super_table=True)
@@ -114,16 +141,30 @@ def write_section(path: Path, section: ServiceConfig) -> None:
     if section.name not in services:
         services[section.name] = _table(section)
     else:
-        services[section.name].update(section.settings)
+        _renew(services[section.name], section)
     _replace(path, tomlkit.dumps(document))
 
 
 def _table(section: ServiceConfig) -> Table:
     table = tomlkit.table()
-    if section.adapter != section.name:
-        table["adapter"] = section.adapter
-    table.update(section.settings)
+    table.update(_entries(section))
     return table
+
+
+def _entries(section: ServiceConfig) -> dict[str, Any]:
+    named = {} if section.adapter == section.name else {"adapter": section.adapter}
+    return {**named, **section.settings}
+
+
+def _renew(table: Any, section: ServiceConfig) -> None:
+    """Only what differs is written, so that the rest keeps its form and its comments."""
+    wanted = _entries(section)
+    stays = {ALLOW_CLEAR, *(["adapter"] if table.get("adapter") == section.adapter else [])}
+    for key in table.keys() - wanted.keys() - stays:
+        del table[key]
+    for key, value in wanted.items():
+        if table.get(key) != value:
+            table[key] = value
 
 
 def _replace(path: Path, text: str) -> None:
@@ -142,7 +183,7 @@ def keeper(name: str, folder: Path) -> Keep:
         user = f"{name}-{setting}"
         if keep_in_keyring("deskpulse", user, secret):
             return f"keyring:deskpulse/{user}"
-        path = folder / "secrets" / user
+        path = folder / "secrets" / user.replace("/", "%2F")
         path.parent.mkdir(mode=0o700, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:

@@ -17,7 +17,8 @@ from vendors.found import VENDORS
 
 from connector import registry
 from connector.config import ServiceConfig, load
-from connector.connecting import write_section
+from connector.connecting import ask_for, keeper, kept, write_section
+from connector.errors import ConfigError
 from connector.sandbox import Sandbox, World
 from connector.sandbox.generate import generate
 
@@ -132,7 +133,7 @@ def test_a_refused_token_adds_nothing(folder: Path) -> None:
         terminal.answer("account", "1")
         terminal.answer("token", "wrong-4711")
         assert terminal.end() == 2, terminal.shown
-    assert "was not added" in terminal.shown
+    assert "stays as it was" in terminal.shown
     assert "wrong-4711" not in terminal.shown
     assert (folder / "deskpulse.toml").read_text("utf-8") == CONFIG
     assert not (folder / "secrets").exists()
@@ -160,6 +161,106 @@ def test_a_section_that_is_there_is_renewed_in_place(folder: Path) -> None:
     write_section(path, ServiceConfig("archive", "files", {"path": "new.jsonl"}))
     assert path.read_text("utf-8") == CONFIG.replace("old.jsonl", "new.jsonl")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_renewed_section_is_tried_and_kept_with_the_settings_that_are_not_asked_for(folder: Path) -> None:
+    path = folder / "deskpulse.toml"
+    with Sandbox() as sandbox:
+        rest = f'api_url = "{sandbox.url}/slack/api"  # not the vendor\'s\nchannel = "#old"\n'
+        path.write_text(f'{CONFIG}\n[services.team]\nadapter = "slack"\ntoken = "env:OLD"\n{rest}', "utf-8")
+        terminal = Terminal(folder, "connect", "team")
+        terminal.answer("webhook", "")
+        terminal.answer("token", sandbox.slack_token)
+        assert terminal.end() == 0, terminal.shown
+        assert sandbox.requests == {"GET /slack/api/auth.test": 1}
+    added = path.read_text("utf-8").removeprefix(f"{CONFIG}\n")
+    assert added == f'[services.team]\nadapter = "slack"\ntoken = "file:secrets/team-token"\n{rest}'
+
+
+@pytest.fixture
+def there(folder: Path) -> Path:
+    """A config with a chat that is written to with a token."""
+    path = folder / "deskpulse.toml"
+    lines = '[services.chat]\nadapter = "slack"  # ours\ntoken = "env:CHAT"\nchannel = "#desk"  # all\n'
+    path.write_text(f"{CONFIG}\n{lines}", "utf-8")
+    return path
+
+
+class Answers:
+    """Types what it was given, setting by setting; nothing where it has no more."""
+
+    def __init__(self, **answers: list[str]) -> None:
+        self.answers, self.said = answers, list[str]()
+
+    def ask(self, setting: str, field: object, optional: bool) -> str:
+        left = self.answers.get(setting)
+        return left.pop(0) if left else ""
+
+    def section(self, adapter: str, name: str, path: Path) -> ServiceConfig:
+        return ask_for(adapter, name, load(path), self.ask, self.said.append)
+
+
+def in_a_drawer(setting: str, secret: str) -> str:
+    return f"file:drawer/{setting}"
+
+
+def test_another_way_in_takes_the_place_of_the_old_one(there: Path) -> None:
+    section = Answers(webhook=["https://hooks.example/x"], channel=[""]).section("slack", "chat", there)
+    assert section.settings.keys() == {"webhook", "allow_clear_secrets"}
+    write_section(there, kept(section, load(there), in_a_drawer))
+    assert there.read_text("utf-8").endswith(
+        '[services.chat]\nadapter = "slack"  # ours\nwebhook = "file:drawer/webhook"\n'
+    )
+
+
+def test_a_setting_that_is_the_same_keeps_its_comment(there: Path) -> None:
+    section = Answers(token=["xoxb-new"]).section("slack", "chat", there)
+    write_section(there, kept(section, load(there), in_a_drawer))
+    assert 'channel = "#desk"  # all\n' in there.read_text("utf-8")
+    assert 'token = "file:drawer/token"\n' in there.read_text("utf-8")
+
+
+def test_an_answer_that_names_where_the_secret_lies_is_written_as_it_is(
+    there: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAT_TOKEN", "xoxb-1")
+    section = Answers(token=["env:CHAT_TOKEN"]).section("slack", "chat", there)
+    assert kept(section, load(there), in_a_drawer).settings["token"] == "env:CHAT_TOKEN"
+
+
+def test_a_section_of_another_adapter_lends_nothing(there: Path) -> None:
+    section = Answers(path=["new.jsonl"]).section("files", "chat", there)
+    write_section(there, kept(section, load(there), in_a_drawer))
+    assert load(there).service("chat").settings == {"path": str(there.parent / "new.jsonl")}
+    assert load(there).service("chat").adapter == "files"
+
+
+def test_what_no_answer_can_put_right_ends_the_questions(there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there.write_text(there.read_text("utf-8").replace("channel", "chanel"), "utf-8")
+    with pytest.raises(ConfigError, match="did you mean channel"):
+        Answers(token=["xoxb-1"]).section("slack", "chat", there)
+    monkeypatch.setenv("FRESHDESK_STATUSES", "open")
+    given = Answers(url=["https://acme.freshdesk.com"], api_key=["k"])
+    with pytest.raises(ConfigError, match="not written as JSON"):
+        given.section("freshdesk", "freshdesk", there)
+
+
+def test_a_secret_s_file_lies_among_the_secrets_whatever_the_section_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    assert keeper("../shop/fr", tmp_path)("token", "s") == "file:secrets/..%2Fshop%2Ffr-token"
+    assert (tmp_path / "secrets" / "..%2Fshop%2Ffr-token").read_text("utf-8") == "s"
+
+
+def test_the_next_step_after_connecting_a_chat_is_not_a_sync(folder: Path) -> None:
+    with Sandbox() as sandbox:
+        terminal = Terminal(folder, "connect", "slack")
+        terminal.answer("webhook", sandbox.slack_webhook)
+        terminal.answer("token", "")
+        assert terminal.end() == 0, terminal.shown
+    assert "sync" not in terminal.shown
+    assert 'to = ["slack"] under [digest]' in terminal.shown
 
 
 def test_a_section_is_added_wherever_the_others_stand(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 from pydantic.fields import FieldInfo
@@ -29,8 +30,8 @@ def connect(ctx: click.Context, name: str, adapter: str | None) -> None:
     it renews its settings: that is how an expired token is replaced.
     """
     path = config_path(ctx.obj)
-    adapter = adapter or (name if name in registry.adapter_names() else _adapter_of(path, name))
-    registry.adapter_class(adapter)
+    adapter = adapter or _adapter_of(path, name)
+    kind = registry.adapter_class(adapter)
     _begin(path)
     config = load(path)
     click.echo(f"Connecting {name}. README says where to find each of these.")
@@ -39,14 +40,15 @@ def connect(ctx: click.Context, name: str, adapter: str | None) -> None:
     for diagnosis in found:
         say(diagnosis)
     if (code := worst(found)) != FINE:
-        kind = ConfigError if code == WRONG else ConnectorError
-        raise kind(f"{name} was not added to {path}: see above, then run `deskpulse connect {name}` again")
+        failure = ConfigError if code == WRONG else ConnectorError
+        raise failure(f"{path} stays as it was: see above, then run `deskpulse connect {quote(name)}` again")
     write_section(path, kept(section, config, keeper(name, path.parent)))
-    click.echo(f"added [services.{name}] to {path}: run `deskpulse sync {name}`")
+    then = f"run `deskpulse sync {quote(name)}`" if hasattr(kind, "pull") else f'write to = ["{name}"] under [digest]'
+    click.echo(f"[services.{name}] is in {path} now: {then}")
 
 
 def _adapter_of(path: Path, name: str) -> str:
-    """The adapter of a section that is there, else the name itself (which is then refused with a near one)."""
+    """The adapter of a section that is there, else the name itself (which is refused with a near one if it is none)."""
     return next((one.adapter for one in load(path).services if one.name == name), name) if path.exists() else name
 
 

@@ -25,6 +25,7 @@ class Slack:
     def routes(self) -> list[Route]:
         return [
             ("POST", "/slack/webhook/([^/]+)", self._webhook),
+            ("GET", "/slack/api/auth.test", self._auth_test),
             ("POST", "/slack/api/chat.postMessage", self._post_message),
         ]
 
@@ -38,11 +39,14 @@ class Slack:
         self._keep("webhook", None, body)
         return Reply("ok")
 
+    def _auth_test(self, request: Request) -> Reply:
+        known = Reply({"ok": True, "team": "Sandbox", "user": "deskpulse"}, headers={"X-OAuth-Scopes": "chat:write"})
+        return _refusal(request) or known
+
     def _post_message(self, request: Request) -> Reply:
         """Errors are answered with HTTP 200 and ok false, as Slack does."""
-        token = request.headers.get("authorization", "")
-        if token != f"Bearer {BOT_TOKEN}":
-            return Reply({"ok": False, "error": "invalid_auth" if token else "not_authed"})
+        if refusal := _refusal(request):
+            return refusal
         body = request.json()
         channel = body.get("channel")
         problem = _problem(body) if channel else "channel_not_found"
@@ -62,6 +66,12 @@ class Slack:
         }
         self.messages.append(message)
         return message
+
+
+def _refusal(request: Request) -> Reply | None:
+    token = request.headers.get("authorization", "")
+    known = token == f"Bearer {BOT_TOKEN}"
+    return None if known else Reply({"ok": False, "error": "invalid_auth" if token else "not_authed"})
 
 
 def _problem(body: dict[str, Any]) -> str | None:
