@@ -90,12 +90,34 @@ def _conversation(number: int) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_a_folder_that_is_not_a_demo_s_is_never_emptied(tmp_path: Path) -> None:
+@pytest.mark.parametrize("config", [None, b'database = "deskpulse.db"', b"\xff"])
+def test_a_folder_that_is_not_a_demo_s_is_never_touched(tmp_path: Path, config: bytes | None) -> None:
     (tmp_path / "precious").mkdir()
-    (tmp_path / "precious" / "letters.txt").write_text("do not delete", "utf-8")
+    (tmp_path / "precious" / "deskpulse.db").write_text("do not delete", "utf-8")
+    if config is not None:
+        (tmp_path / "precious" / "deskpulse.toml").write_bytes(config)
     done = deskpulse("demo", "--home", "precious", cwd=tmp_path, code=2)
-    assert "not emptied" in done.stderr
-    assert (tmp_path / "precious" / "letters.txt").read_text("utf-8") == "do not delete"
+    assert "nothing was done" in done.stderr
+    assert (tmp_path / "precious" / "deskpulse.db").read_text("utf-8") == "do not delete"
+
+
+@pytest.mark.slow
+def test_a_demo_that_begins_anew_leaves_alone_what_is_not_its_own(tmp_path: Path) -> None:
+    (tmp_path / "deskpulse.toml").write_text("demo = true\n", "utf-8")
+    (tmp_path / "deskpulse.db").write_text("an old demo's", "utf-8")
+    (tmp_path / "letters.txt").write_text("do not delete", "utf-8")
+    wrong = deskpulse("demo", "--home", ".", "--conversations", "no.jsonl", cwd=tmp_path, code=2)
+    assert "no.jsonl cannot be read" in wrong.stderr
+    assert (tmp_path / "deskpulse.db").read_text("utf-8") == "an old demo's"
+    lines = [json.dumps(_conversation(number // 2)) for number in range(4)]
+    inbox = {"type": "inbox", "id": "x", "schedule": {"zone": "Asia/Tokyo", "hours": {}}}
+    (tmp_path / "my own.jsonl").write_text("\n".join([json.dumps(inbox), *lines]), "utf-8")
+    said = deskpulse("demo", "--home", ".", "--conversations", "my own.jsonl", cwd=tmp_path).stdout
+    assert "Note: 2 ids are repeated" in said
+    text = (tmp_path / "deskpulse.toml").read_text("utf-8")
+    assert 'zone = "Asia/Tokyo"' in text
+    assert "--conversations 'my own.jsonl'" in text
+    assert (tmp_path / "letters.txt").read_text("utf-8") == "do not delete"
 
 
 @pytest.mark.slow

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -21,7 +21,7 @@ CONFIG = """\
 demo = true
 now = "{now}"
 database = "deskpulse.db"
-zone = "Europe/Paris"
+zone = "{zone}"
 language = "{language}"
 
 [services.chatwoot]
@@ -75,17 +75,19 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 @click.command()
 @click.option("--conversations", metavar="FILE", help="Conversations in the neutral format instead of generated ones.")
-@click.option("--home", metavar="DIR", default=".demo", show_default=True, help="Its folder; emptied first.")
+@click.option("--home", metavar="DIR", default=".demo", show_default=True, help="Its folder; begun anew.")
 @click.option("--language", type=click.Choice(["en", "fr"]), default="en", show_default=True, help="Of the digest.")
 def demo(conversations: str | None, home: str, language: str) -> None:
     """Run the whole main job offline: a sandbox inbox is pulled, measured, written back and summed up."""
     folder = Path(home)
-    _empty(folder)
-    with _serving(conversations) as sandbox:
+    with _serving(conversations) as sandbox:  # a file that cannot be read costs no demo that was there
+        _clear(folder)
         config = folder / "deskpulse.toml"
         config.touch(mode=0o600)  # as a real one: it holds tokens
         config.write_text(_config_text(sandbox, conversations, language), "utf-8")
         click.echo(f"A demo inbox with {sandbox.size:,} conversations is served at {sandbox.url}")
+        for remark in sandbox.remarks:
+            click.echo(f"Note: {remark}.")
         for title, command in STEPS:
             _step(title, config, command)
         _labels(sandbox)
@@ -111,23 +113,25 @@ def _config_text(sandbox: Sandbox, conversations: str | None, language: str) -> 
         account=sandbox.account,
         token=sandbox.token,
         now=to_iso(sandbox.now),
+        zone=sandbox.world.zone,
         language=language,
-        conversations=f" --conversations {conversations}" if conversations else "",
+        conversations=f" --conversations {quote(conversations)}" if conversations else "",
     )
 
 
-def _empty(folder: Path) -> None:
-    """Only a demo's own folder is ever emptied. UsageError when it holds anything else."""
+def _clear(folder: Path) -> None:
+    """Only the files of a demo are ever removed; what else lies beside them stays. UsageError where there was none."""
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not _is_demo(folder))):
-        raise UsageError(f"{folder} is not a demo's folder, so it was not emptied; name another one with --home")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+        raise UsageError(f"{folder} is not a demo's folder, so nothing was done; name another one with --home")
+    folder.mkdir(parents=True, exist_ok=True)
+    for own in folder.glob("deskpulse.*"):
+        own.unlink()
 
 
 def _is_demo(folder: Path) -> bool:
     try:
         return tomllib.loads((folder / "deskpulse.toml").read_text("utf-8")).get("demo") is True
-    except (OSError, tomllib.TOMLDecodeError):
+    except (OSError, ValueError):
         return False
 
 
