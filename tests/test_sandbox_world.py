@@ -42,6 +42,10 @@ def test_flooring_keeps_a_later_answer_later() -> None:
     assert [second for second, _, _ in together] == [1000, 1000], "what happened at once stays so"
 
 
+SAID = '{"id": "x", "messages": [{"id": 1, "at": "2026-03-02T10:00:00Z", "author": "bot", %s}]}'
+SCORED = '{"id": "x", "created_at": "2026-03-02T10:00:00Z", "ratings": [{"at": "2026-03-02T11:00:00Z", %s}]}'
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
@@ -59,6 +63,15 @@ def test_flooring_keeps_a_later_answer_later() -> None:
         ('{"id": "x", "created_at": "2026-03-02T10:00:00Z", "ratings": [{}]}', "neither offered_at nor an answer"),
         ('{"type": "inbox", "id": "i", "schedule": {"zone": "Paris"}}', "no time zone"),
         ('{"type": "inbox", "id": "i", "schedule": {"zone": "UTC", "hours": {"mon": ["9-5"]}}}', "opening hours"),
+        ('{"type": "inbox", "id": "i", "schedule": {"zone": "Europe"}}', "no time zone"),
+        ('{"type": "inbox", "id": "i", "schedule": {"zone": ""}}', "no time zone"),
+        ('{"id": "x", "created_at": "2026-03-02T10:00:00Z", "tags": "vip"}', "tags is not a list"),
+        (SCORED % '"score": 6', "score 6 is not between 1 and 5"),
+        (SCORED % '"score": 0', "score 0 is not between 1 and 5"),
+        (SCORED % '"score": 5, "low": 5', "score 5 is not between 5 and 5"),
+        (SCORED % '"score": "4"', "score '4' is not a number"),
+        (SAID % '"length": "9"', "length is not a number"),
+        (SAID % '"text": "\\ud83d"', "utf-8"),
         ('{"type": "event", "conversation": "y", "at": "2026-03-02T10:00:00Z", "kind": "spam"}', "no conversation y"),
     ],
 )  # fmt: skip
@@ -68,6 +81,25 @@ def test_a_bad_line_is_named_with_its_reason(tmp_path: Path, line: str, reason: 
     with pytest.raises(UsageError, match=r"bad\.jsonl line 3: ") as caught:
         read(file)
     assert reason in str(caught.value)
+
+
+def test_tags_written_as_numbers_are_text(tmp_path: Path) -> None:
+    file = tmp_path / "tags.jsonl"
+    file.write_text('{"id": "x", "created_at": "2026-03-02T10:00:00Z", "tags": ["vip", 5]}', "utf-8")
+    assert [row["title"] for row in Sandbox(file).chatwoot.tables.labels] == ["5", "vip"]
+
+
+@pytest.mark.parametrize(
+    ("rating", "stars"),
+    [
+        ('"score": "good"', 5), ('"score": "bad"', 1), ('"score": 3', 3), ('"score": 0, "low": 0, "high": 10', 1),
+        ('"score": 10, "low": 0, "high": 10', 5), ('"score": 4, "low": 1, "high": 7', 3),
+    ],
+)  # fmt: skip
+def test_a_score_on_any_scale_is_served_as_one_to_five(tmp_path: Path, rating: str, stars: int) -> None:
+    file = tmp_path / "scored.jsonl"
+    file.write_text(SCORED % rating, "utf-8")
+    assert [row["rating"] for row in Sandbox(file).chatwoot.tables.ratings] == [stars]
 
 
 def test_an_empty_or_missing_file_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from connector.errors import UsageError
 from connector.models import from_iso
 from connector.sandbox.hours import schedule_of
+from connector.sandbox.timeline import scale
 from connector.sandbox.world import Neutral, World, answers
 
 AUTHORS = ("customer", "agent", "human", "bot", "automation", "integration", "unknown")
@@ -88,6 +89,7 @@ def _record(line: str) -> Neutral:
     if check is None:
         raise ValueError(f"no such type: {record['type']}")
     check(record)
+    json.dumps(record, ensure_ascii=False).encode()  # half an emoji could not be served
     return record
 
 
@@ -126,6 +128,9 @@ def _conversation(record: Neutral) -> None:
         from_iso(record["created_at"])
     elif not record["messages"]:
         raise ValueError("created_at is needed where there are no messages")
+    if not isinstance(record.setdefault("tags", []), list):
+        raise ValueError("tags is not a list")
+    record["tags"] = [str(tag) for tag in record["tags"]]
 
 
 def _message(record: Neutral) -> None:
@@ -133,6 +138,8 @@ def _message(record: Neutral) -> None:
     from_iso(record["at"])
     _one_of("author", record["author"], AUTHORS)
     _one_of("kind", record.get("kind") or "message", KINDS)
+    if not isinstance(record.get("length") or 0, int):
+        raise ValueError("length is not a number of characters")
 
 
 def _event(record: Neutral) -> None:
@@ -150,9 +157,13 @@ def _event(record: Neutral) -> None:
 def _rating(record: Neutral) -> None:
     if not (record.get("offered_at") or answers(record)):
         raise ValueError("a rating has neither offered_at nor an answer")
+    low, high = scale(record)
     for at, score in answers(record):
         from_iso(at)
-        float(score)
+        if not isinstance(score, int | float):
+            raise ValueError(f"score {score!r} is not a number")
+        if not low <= score <= high or low == high:
+            raise ValueError(f"score {score} is not between {low} and {high}")
     if record.get("offered_at"):
         from_iso(record["offered_at"])
 

@@ -19,7 +19,7 @@ def schedule_of(neutral: dict[str, Any]) -> Schedule:
     """A neutral ``schedule`` → Schedule. ValueError names what is wrong."""
     try:
         _zone(neutral["zone"])
-    except ZoneInfoNotFoundError:
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones has a name too
         raise ValueError(f'schedule: "{neutral["zone"]}" is no time zone; write one like "Europe/Paris"') from None
     hours = neutral.get("hours", {})
     if unknown := set(hours) - set(DAYS):

@@ -59,6 +59,11 @@ def content(message: Neutral) -> str:
 
 def five_point(rating: Neutral, score: float) -> int:
     """Any scale → Chatwoot's one to five."""
-    words = any(word in ("good", "bad") for word in (rating.get("score"), *(s for _, s in rating.get("answers", ()))))
-    low, high = (0, 1) if words else (rating.get("low", 1), rating.get("high", 5))
+    low, high = scale(rating)
     return round(1 + 4 * (score - low) / (high - low))
+
+
+def scale(rating: Neutral) -> tuple[float, float]:
+    """The ends of the scale that was asked on."""
+    words = any(word in ("good", "bad") for word in (rating.get("score"), *(s for _, s in rating.get("answers") or ())))
+    return (0, 1) if words else (rating.get("low", 1), rating.get("high", 5))
