@@ -4,6 +4,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -404,6 +405,17 @@ def test_what_is_over_the_daily_budget_is_left_for_tomorrow(conn: Connection, tm
     assert len(plan(conn, config, tomorrow).todo) == 1
 
 
+def test_the_budget_s_day_begins_at_midnight_in_the_reporting_zone(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    midnight = from_iso("2026-11-20T00:00:00+01:00")
+    slow(conn, "before", ago=60)
+    apply(config_of(tmp_path), FixedClock(midnight - 1))
+    slow(conn, "at", ago=60)
+    apply(config_of(tmp_path), FixedClock(midnight))
+    assert plan(conn, config_of(tmp_path, daily_budget=10), NOW).budget_left == 9
+
+
 def test_what_read_back_wrong_was_written_and_counts_against_the_budget(
     conn: Connection, tmp_path: Path, desk: Desk
 ) -> None:
@@ -615,13 +627,14 @@ def test_a_tag_is_known_by_the_name_that_the_service_makes_of_it(
     assert cutting_desk.held == {"1": ["vip"], "2": ["deskpulse-sl"], "3": []}
 
 
+@pytest.mark.parametrize(("found", "said"), [(None, "missing"), ("1-9", "1-9")])
 def test_a_note_that_cannot_be_read_back_stops_everything(
-    conn: Connection, tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    conn: Connection, tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch, found: str | None, said: str
 ) -> None:
-    monkeypatch.setattr(desk, "find_note", lambda conversation, text: None)
+    monkeypatch.setattr(desk, "find_note", lambda conversation, text: found)
     slow(conn, "1")
     report = apply(config_of(tmp_path, rules={"slow-first-response": {"note": True}}), FixedClock(NOW))
-    assert "reads back as missing" in report.stopped
+    assert f"reads back as {said}" in report.stopped
     assert states(conn)["note:inbox:1:slow-first-response"] == "mismatch"
 
 
@@ -663,19 +676,81 @@ def test_a_found_tag_can_be_undone_because_it_was_not_there_when_it_was_claimed(
     assert desk.held["7"] == ["vip"]
 
 
+def attempted(config: Config) -> None:
+    """A run that may end by a kill or by a failure."""
+    with suppress(Killed):
+        apply(config, FixedClock(NOW))
+
+
+@pytest.mark.parametrize("trouble", [Killed(), Transient("timed out")])
 def test_an_unknown_action_that_no_rule_wants_any_more_is_settled_but_never_sent(
-    conn: Connection, tmp_path: Path, desk: Desk
+    conn: Connection, tmp_path: Path, desk: Desk, trouble: BaseException
 ) -> None:
-    desk.trouble[("add_tag", "7")] = Killed()
+    desk.trouble[("add_tag", "7")] = trouble
     slow(conn, "7")
-    with pytest.raises(Killed):
-        apply(config_of(tmp_path), FixedClock(NOW))
+    attempted(config_of(tmp_path))
     conn.execute("UPDATE fact_conversations SET first_response_s = 60")
     desk.calls.clear()
     report = apply(config_of(tmp_path), FixedClock(NOW))
     assert dict(report.counts()) == {"dropped": 1}
-    assert desk.writes() == []
+    assert desk.calls == [("tags", "7")]
     assert plan(conn, config_of(tmp_path), NOW).todo == ()
+
+
+def test_what_was_dropped_and_is_wanted_again_is_claimed_like_anything_else(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    config = config_of(tmp_path)
+    desk.trouble[("add_tag", "7")] = Killed()
+    slow(conn, "7")
+    attempted(config)
+    assert dict(apply(config_of(tmp_path, rules={}), FixedClock(NOW)).counts()) == {"dropped": 1}
+    desk.after[("add_tag", "7")] = Killed()
+    attempted(config)
+    assert dict(apply(config_of(tmp_path, rules={}), FixedClock(NOW)).counts()) == {"found": 1}
+
+
+def test_an_unknown_action_of_a_service_that_is_no_longer_in_the_config_is_left_as_it_is(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    config = config_of(tmp_path)
+    desk.after[("add_tag", "7")] = Killed()
+    slow(conn, "7")
+    attempted(config)
+    without = replace(config, services=tuple(one for one in config.services if one.name != "inbox"))
+    assert apply(without, FixedClock(NOW)).results == []
+    assert dict(apply(config, FixedClock(NOW)).counts()) == {"found": 1}
+
+
+def test_a_retry_belongs_to_the_run_that_made_it_even_where_that_was_killed(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    config = config_of(tmp_path)
+    desk.trouble[("add_tag", "7")] = Transient("timed out")
+    slow(conn, "7")
+    attempted(config)
+    desk.after[("add_tag", "7")] = Killed()
+    attempted(config)
+    assert undo(config, FixedClock(NOW), 1).results == []
+    assert dict(undo(config, FixedClock(NOW), 2).counts()) == {"undone": 1}
+    assert desk.held["7"] == []
+
+
+def test_a_tag_of_ours_is_not_taken_for_another_s_because_a_sync_saw_it_between_two_attempts(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    config = config_of(tmp_path)
+    desk.after[("add_tag", "7")] = Transient("timed out")
+    slow(conn, "7")
+    attempted(config)
+    conn.execute("UPDATE conversations SET tags = ?", (json.dumps([TAG]),))
+    desk.held["7"] = []  # an agent took it away
+    desk.after[("add_tag", "7")] = Killed()
+    attempted(config)
+    run = apply(config, FixedClock(NOW)).run
+    assert run
+    assert dict(undo(config, FixedClock(NOW), run).counts()) == {"undone": 1}
+    assert desk.held["7"] == []
 
 
 def test_an_unknown_action_that_its_service_cannot_take_any_more_does_not_stop_the_others(
@@ -958,6 +1033,11 @@ def test_undo_takes_back_our_tags_and_notes_newest_first_and_nothing_else(
     assert dict(undo(config, FixedClock(NOW), run).counts()) == {"undone": 4}
     assert (desk.held, desk.notes) == ({"1": ["vip"], "2": []}, {"1": {"theirs": "call her back"}, "2": {}})
     assert desk.writes() == [("remove_note", "2"), ("remove_tag", "2"), ("remove_note", "1"), ("remove_tag", "1")]
+    receipt = conn.execute("SELECT receipt FROM outbox WHERE key LIKE 'tag:inbox:1:%'").fetchone()[0]
+    with_ours = ["vip", TAG]
+    assert json.loads(receipt) == {
+        "before": ["vip"], "after": with_ours, "undone": {"before": with_ours, "after": ["vip"]},
+    }  # fmt: skip
 
 
 def test_undoing_twice_does_nothing_the_second_time_and_what_was_undone_stays_undone(
@@ -1028,7 +1108,36 @@ def test_an_undo_that_leaves_our_tag_stops(
     monkeypatch.setattr(desk, "remove_tag", lambda conversation, tag: TagChange((tag,), (tag,)))
     assert "its tags now read" in undo(config_of(tmp_path), FixedClock(NOW), run).stopped
     monkeypatch.undo()
-    assert states(conn) == {f"tag:inbox:7:{TAG}": "mismatch"}
+    row = conn.execute("SELECT state, receipt FROM outbox").fetchone()
+    assert (row["state"], json.loads(row["receipt"])["before"]) == ("mismatch", [])
+
+
+def test_an_undo_is_journalled_before_it_is_tried_and_when_it_failed(
+    conn: Connection, tmp_path: Path, desk: Desk
+) -> None:
+    slow(conn, "7")
+    run = apply(config_of(tmp_path), FixedClock(NOW)).run
+    assert run
+    desk.trouble[("remove_tag", "7")] = Transient("timed out")
+    undo(config_of(tmp_path), FixedClock(NOW), run)
+    undo(config_of(tmp_path), FixedClock(NOW), run)
+    assert [row["event"] for row in conn.execute("SELECT event FROM journal ORDER BY id")] == [
+        "sending", "sent", "undoing", "undo failed", "undoing", "undone",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("trouble", [AuthFailed("the token is refused"), BadPayload("HTML instead of JSON")])
+def test_an_undo_stops_where_the_service_as_a_whole_is_amiss(
+    conn: Connection, tmp_path: Path, desk: Desk, trouble: BaseException
+) -> None:
+    slow(conn, "1", ago=1)
+    slow(conn, "2", ago=2)
+    run = apply(config_of(tmp_path), FixedClock(NOW)).run
+    assert run
+    desk.trouble[("remove_tag", "2")] = trouble
+    report = undo(config_of(tmp_path), FixedClock(NOW), run)
+    assert (report.stopped, dict(report.counts())) == (str(trouble), {"failed": 1})
+    assert dict(undo(config_of(tmp_path), FixedClock(NOW), run).counts()) == {"undone": 2}
 
 
 def test_an_undo_that_removes_too_much_stops(conn: Connection, tmp_path: Path, desk: Desk) -> None:
@@ -1060,6 +1169,10 @@ def test_an_announcement_is_named_as_what_cannot_be_taken_back(conn: Connection,
         "VALUES ('digest:2026-11-19:slack', 9, 'slack', 'announce', 'x', 'x', 'sent', 0)"
     )
     conn.execute("INSERT INTO journal (at, key, event) VALUES (0, 'digest:2026-11-19:slack', 'sent')")
+    conn.execute(
+        "INSERT INTO outbox (key, run_id, service, action, payload, reason, state, claimed_at) "
+        "VALUES ('digest:2026-11-19:lost', 9, 'lost', 'announce', 'x', 'x', 'sending', 0)"
+    )
     report = undo(config_of(tmp_path), FixedClock(NOW), 9)
     assert [(state, why) for _, state, why in report.results] == [("sent", "what was announced cannot be taken back")]
     assert desk.calls == []

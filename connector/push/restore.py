@@ -43,10 +43,9 @@ def _known(conn: Connection) -> str:
 WRITTEN = """
 SELECT o.key, o.service, o.action, o.payload, o.reason, o.rule, o.conversation_id,
     coalesce(c.vendor_id, '') AS conversation, c.link, o.receipt
-FROM outbox o JOIN journal j ON j.key = o.key AND j.event IN ('sending', 'sent', 'found', 'mismatch')
-LEFT JOIN conversations c ON c.id = o.conversation_id
+FROM outbox o LEFT JOIN conversations c ON c.id = o.conversation_id
 WHERE o.run_id = ? AND (o.state IN ('sent', 'mismatch') OR o.action <> 'announce' AND o.state IN ('sending', 'failed'))
-GROUP BY o.key ORDER BY max(j.id) DESC
+ORDER BY o.claimed_at DESC, o.rowid DESC
 """
 
 
