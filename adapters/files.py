@@ -299,11 +299,10 @@ class _Whole(BaseModel):
 
 
 class FilesSettings(AdapterSettings):
-    """``path`` is a file, a folder or a pattern; a relative one is looked for beside the config. ``of`` names the
-    service whose conversations the records are about, where they are not the file's own: ratings from elsewhere."""
-
-    path: Path
-    of: str | None = None
+    path: Path = Field(description='a file, a folder or a pattern like "exports/*.jsonl"; relative to the config file')
+    of: str | None = Field(
+        None, description="the service whose conversations the records are about: for ratings from elsewhere"
+    )
 
     @field_validator("path")
     @classmethod
@@ -333,6 +332,9 @@ class Files:
         paths = _files(self.settings.path)
         known = (cursor or {}).get("files", {})
         places = {str(path): known[str(path)] for path in paths if str(path) in known}
+        if gone := known.keys() - places.keys():
+            wrong = (key for name in gone for key in _forgotten(Path(name), known[name]))
+            yield Page([], {"files": places}, settled=tuple(wrong))
         for path in paths:
             read = _csv_pages if path.suffix == ".csv" else _json_pages
             for records, rejects, place, good in read(path, places.get(str(path), {})):
@@ -359,11 +361,21 @@ def _files(path: Path) -> list[Path]:
         found = list(path.iterdir())
     else:
         found = [path] if path.exists() else [Path(one) for one in glob.glob(str(path), recursive=True)]
-    wanted = sorted(one for one in found if one.suffix in SUFFIXES and os.access(one, os.R_OK) and one.is_file())
+    wanted = sorted(one for one in found if one.suffix in SUFFIXES and one.is_file())
     if not wanted:
-        reason = f"there is no readable {', '.join(SUFFIXES)} file at {path}: name a file, its folder or a pattern"
+        reason = f"there is no {', '.join(SUFFIXES)} file at {path}: name a file, its folder or a pattern"
         raise ConfigError(f"path: {reason}", setting="path")
+    for one in wanted:  # figures without it would look complete
+        if not os.access(one, os.R_OK):
+            raise ConfigError(
+                f"path: {one} cannot be read: let deskpulse's user read it, or take it away", setting="path"
+            )
     return wanted
+
+
+def _forgotten(path: Path, place: Place) -> Settled:
+    """What may be held against what the file was: a line that was taken out will never come right by itself."""
+    return (("file", path.name), *(("line", f"{path.name}:{n + 1}") for n in range(place.get("lines", -1) + 1)))
 
 
 def _verdict(path: Path, rejects: tuple[Reject, ...]) -> Finding:
@@ -376,11 +388,12 @@ def _verdict(path: Path, rejects: tuple[Reject, ...]) -> Finding:
 def _json_pages(path: Path, known: Place) -> Iterator[Part]:
     with path.open("rb") as file:
         reading = _Reading(file, path.name)
-        reading.go_on_from(known)
+        right = () if reading.go_on_from(known) else _forgotten(path, known)
         while reading.take():
             good, rejects = rows(_Line, reading.taken, "line")
             records = [record for line in good for record in _records(line.record)]
-            yield records, rejects, reading.place(), tuple(("line", line.id) for line in good)
+            yield records, rejects, reading.place(), (*right, *(("line", line.id) for line in good))
+            right = ()
 
 
 class _Reading:
@@ -391,17 +404,18 @@ class _Reading:
         self.digest, self.bytes, self.lines = hashlib.sha256(), 0, 0
         self.taken: list[dict[str, Any]] = []
 
-    def go_on_from(self, known: Place) -> None:
-        """Behind what was consumed before, where that is still what the file begins with; else at its start."""
+    def go_on_from(self, known: Place) -> bool:
+        """Behind what was consumed before, where that is still what the file begins with; else False, at its start."""
         left = known.get("bytes", 0)
         while chunk := self.file.read(min(CHUNK, left)):
             self.digest.update(chunk)
             left -= len(chunk)
         if known and not left and self.digest.hexdigest() == known["sha256"]:
             self.bytes, self.lines = known["bytes"], known["lines"]
-            return
+            return True
         self.file.seek(0)
         self.digest = hashlib.sha256()
+        return False
 
     def take(self) -> bool:
         """The next lines into ``taken``; False where there is nothing more, or but half a line, still being written."""
@@ -441,11 +455,13 @@ def _csv_pages(path: Path, known: Place) -> Iterator[Part]:
         yield [], (Reject("file", path.name, wrong),), place, ()
         return
     lines = [{"id": f"{path.name}:{number}", "record": cells} for number, cells in _csv_rows(text)]
+    right = _forgotten(path, known)
     for start in range(0, max(len(lines), 1), LINES_A_PAGE):
         good, rejects = rows(_CsvLine, lines[start : start + LINES_A_PAGE], "line")
         last = start + LINES_A_PAGE >= len(lines)
-        right = (("file", path.name), *(("line", line.id) for line in good))
-        yield [_rating(line.record, line.record.conversation) for line in good], rejects, place if last else None, right
+        records: list[Record] = [_rating(line.record, line.record.conversation) for line in good]
+        yield records, rejects, place if last else None, (*right, *(("line", line.id) for line in good))
+        right = ()
 
 
 def _wrong_csv(text: str) -> str:
@@ -457,7 +473,12 @@ def _wrong_csv(text: str) -> str:
 
 
 def _header(text: str) -> list[str]:
-    return [name.strip(' "\r').lower() for name in text.partition("\n")[0].split(_delimiter(text))]
+    return [name.strip().lower() for name in next(_table(text), [])]
+
+
+def _table(text: str) -> Any:
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # a lost quote is a bad row, not the end
+    return csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
 
 
 def _delimiter(text: str) -> str:
@@ -467,9 +488,7 @@ def _delimiter(text: str) -> str:
 
 def _csv_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
     """(line number, what its cells say by column name; empty cells say nothing)."""
-    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # a lost quote is a bad row, not the end
-    table = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
-    names = _header(text)
+    table, names = _table(text), _header(text)
     for cells in islice(table, 1, None):
         said = {name: cell.strip() for name, cell in zip(names, cells, strict=False) if cell.strip()}
         if said:
