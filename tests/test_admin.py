@@ -349,7 +349,9 @@ def test_a_first_sync_under_way_is_not_late_and_a_dead_one_is(store: Connection)
     store.execute("INSERT INTO runs (source_id, what, started_at) VALUES (?, 'sync', ?)", (source_id, NOW - HOUR))
     found = status(store, config(), NOW)
     assert (found.problems, found.age_s) == ((), None)
-    store.execute("UPDATE runs SET started_at = ?", (NOW - 27 * HOUR,))
+    store.execute("UPDATE runs SET ended_at = ?", (NOW,))
+    assert status(store, config(), NOW).problems
+    store.execute("UPDATE runs SET started_at = ?, ended_at = NULL", (NOW - 27 * HOUR,))
     assert status(store, config(), NOW).problems
 
 
@@ -431,6 +433,7 @@ def test_it_counts_what_is_there(store: Connection) -> None:
         stamps,
     )
     store.execute("INSERT INTO rejects VALUES (?, 'message', 'x', 'no id', 0, 0)", (source_id,))
+    outbox(store, "digest:2026-11-18:chat", "sent", action="announce", sent_at=NOW - 25 * HOUR)
     outbox(store, "digest:2026-11-19:chat", "sent", action="announce", sent_at=NOW - HOUR)
     outbox(store, "tag:desk:1:slow", "sent", sent_at=NOW)
     found = status(store, config(), NOW)

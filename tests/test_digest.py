@@ -58,9 +58,13 @@ PERIOD = parse("2026-11-20", ZONE, NOW)
         (duration(98_000, "en"), "1 d 3 h"),
         (duration(98_000, "fr"), "1\u00a0j\u00a03\u00a0h"),
         (duration(98_000, "en", days=False), "27 h 13 min"),
+        (duration(86_390, "en"), "1 d"),
+        (duration(239 * 3600, "en"), "9 d 23 h"),
+        (duration(240 * 3600, "en"), "10 d"),
         (day(FRIDAY, "en"), "Friday 20 November 2026"),
         (day(FRIDAY, "fr"), "vendredi 20 novembre 2026"),
         (day(FRIDAY.replace(day=1), "fr"), "dimanche 1er novembre 2026"),
+        (day(FRIDAY.replace(day=1), "en"), "Sunday 1 November 2026"),
         (moment(NOW, ZoneInfo(ZONE), "fr"), "21 novembre 2026 à 08:00"),
     ],
 )
@@ -247,6 +251,19 @@ def test_french_counts_points_in_the_plural_from_two_on(by: float, french: str, 
     assert english in text(found, "en")
 
 
+def test_business_time_is_told_in_hours_for_its_days_are_not_24_hours_long() -> None:
+    hours = value("resolution_time", "seconds", 98_000.0, 9, clock="business")
+    said = text(replace(full(), lines=(line(FIRST, hours, None, "lower"),)), "en")
+    assert "27 h 13 min" in said
+
+
+def test_a_figure_without_data_misses_no_target_and_has_no_passport_to_show() -> None:
+    none = line(CSAT, value("csat", "percent", None, 0), share("csat", 9, 10), "higher", target=80.0, passport=RATED)
+    said = text(replace(full(), lines=(*full().lines[:2], none), tables=()), "en")
+    assert "Customer satisfaction (CSAT)  no data  n = 0\n" in said
+    assert (FIRST_PASSPORT in said, RATED in said) == (True, False)
+
+
 def test_in_the_chat_only_tables_stand_behind_how_complete_the_figures_are() -> None:
     blocks = announcement(full(), "en", "k").blocks
     behind = blocks[next(i for i, block in enumerate(blocks) if "Data as of" in str(block)) + 1 :]
@@ -287,6 +304,18 @@ def test_a_count_has_changed_when_chance_alone_would_hardly_do_it() -> None:
     fifty = value("conversation_volume", "count", 50, 50)
     assert verdict_of(replace(fifty, value=60), fifty, None) == "steady"
     assert verdict_of(replace(fifty, value=90), fifty, None) == "moved"
+
+
+@pytest.mark.parametrize(("now", "expected"), [(114.0, "steady"), (114.2, "better"), (86.0, "steady"), (85.8, "worse")])
+def test_two_figures_of_ten_more_or_less_differ_by_more_than_fourteen(now: float, expected: str) -> None:
+    before = value("csat", "percent", 100.0, 50, interval=(90.0, 110.0))  # √(10² + 10²) = 14.14
+    assert verdict_of(replace(before, value=now, interval=(now - 10, now + 10)), before) == expected
+
+
+def test_a_rate_without_an_interval_of_its_own_gets_that_of_a_share_up_to_all_of_it() -> None:
+    all_of_them = share("reopen_rate", 20, 20)
+    assert verdict_of(all_of_them, share("reopen_rate", 2, 20), "lower") == "worse"
+    assert verdict_of(share("reopen_rate", 21, 20), share("reopen_rate", 2, 20), "lower") == "steady"
 
 
 def test_without_data_on_both_sides_there_is_nothing_to_compare() -> None:
@@ -415,6 +444,11 @@ def test_nothing_is_compared_while_the_period_is_not_over_or_before_the_data_beg
     running = compose(conn, config_of(tmp_path), PERIOD, PERIOD.end - 1)
     assert {one.verdict for one in running.lines} == {"alone"}
     assert [reason.what for reason in running.reasons] == ["open"]
+    conn.execute("UPDATE sources SET last_synced_at = ?", (PERIOD.end - 1,))
+    assert compose(conn, config_of(tmp_path), PERIOD, PERIOD.end - 1).reasons == running.reasons
+    conn.execute("UPDATE sources SET last_synced_at = ?", (PERIOD.end,))
+    over = compose(conn, config_of(tmp_path), PERIOD, PERIOD.end)
+    assert (over.complete, [one.value.key for one in over.of("worse")]) == (True, ["first_response_time"])
     conn.execute("DELETE FROM fact_conversations WHERE created_at < ?", (PERIOD.start,))
     first = compose(conn, config_of(tmp_path), PERIOD, NOW)
     assert {one.verdict for one in first.lines} == {"alone"}
@@ -469,6 +503,15 @@ def test_channels_and_teams_stand_side_by_side_and_agents_never(conn: Connection
         assert "Alice" not in said
 
 
+def test_self_service_is_a_figure_where_there_is_a_bot(conn: Connection, tmp_path: Path) -> None:
+    answered(conn, 6, PERIOD.start + 9 * HOUR, 600)
+    keys = {one.value.key for one in compose(conn, config_of(tmp_path), PERIOD, NOW).lines}
+    conn.execute("UPDATE fact_conversations SET bot = 1 WHERE conversation_id = 1")
+    assert {one.value.key for one in compose(conn, config_of(tmp_path), PERIOD, NOW).lines} - keys == {
+        "self_service_rate"
+    }
+
+
 def test_an_admins_target_beats_the_default_ones(conn: Connection, tmp_path: Path) -> None:
     answered(conn, 6, PERIOD.start + 9 * HOUR, 600)
     found = compose(conn, config_of(tmp_path, targets={"first_response_time": 300}), PERIOD, NOW)
@@ -500,6 +543,42 @@ def test_three_conversations_are_named_once_each_the_slowest_answer_standing_in(
         ("waiting", "patient"), ("breached", "late"), ("low-rated", "bad"),
     ]  # fmt: skip
     assert found[1].figure == 8 * 3600
+
+
+def rated(conn: Connection, own: int, score: float, high: int) -> None:
+    at = PERIOD.start + HOUR
+    conn.execute(
+        "INSERT INTO fact_ratings VALUES (?, ?, ?, ?, ?, 1, ?, 'negative', 'negative', 0, 0, NULL, NULL)",
+        (own, at, at, score, score, high),
+    )
+
+
+def promised(conn: Connection, own: int, due: Instant, completed: Instant | None) -> None:
+    conn.execute(
+        "INSERT INTO fact_sla (conversation_id, seq, metric, clock, target_s, started_at, due_at, completed_at) "
+        "VALUES (?, 1, 'resolution_time', 'calendar', 3600, 0, ?, ?)",
+        (own, due, completed),
+    )
+
+
+def test_what_counts_nowhere_is_kept_or_is_not_due_yet_is_nothing_to_look_at(conn: Connection, tmp_path: Path) -> None:
+    noon, late = PERIOD.start + 12 * HOUR, {"first_response_at": PERIOD.start + HOUR, "first_response_s": 3600.0}
+    fact(conn, "solved", PERIOD.start, waiting_since=PERIOD.start, status="done")
+    fact(conn, "clock ahead", PERIOD.start, waiting_since=noon + 1)
+    spam = fact(conn, "spam", PERIOD.start, waiting_since=PERIOD.start, excluded="spam", **late)
+    fact(conn, "campaign", PERIOD.start, direction="outbound", **late)
+    rated(conn, spam, 1, 5)
+    promised(conn, spam, PERIOD.start + HOUR, None)
+    promised(conn, fact(conn, "just in time", PERIOD.start), PERIOD.start + HOUR, PERIOD.start + HOUR)
+    promised(conn, fact(conn, "due this afternoon", PERIOD.start), noon + HOUR, None)
+    assert compose(conn, config_of(tmp_path), PERIOD, noon).look == ()
+
+
+def test_the_lowest_rating_is_the_lowest_on_its_own_scale(conn: Connection, tmp_path: Path) -> None:
+    rated(conn, fact(conn, "two of five", PERIOD.start), 2, 5)
+    rated(conn, fact(conn, "three of ten", PERIOD.start), 3, 10)
+    (look,) = compose(conn, config_of(tmp_path), PERIOD, NOW).look
+    assert (look.conversation, look.detail) == ("three of ten", "1–10")
 
 
 def test_a_good_rating_is_nothing_to_look_at(conn: Connection, tmp_path: Path) -> None:
@@ -553,6 +632,8 @@ def test_a_digest_is_sent_once_and_a_second_send_says_so(conn: Connection, tmp_p
     assert [sent(tmp_path), sent(tmp_path)] == [["sent"], ["already"]]
     assert [one.key for one in chat.posted] == ["digest:2026-11-20:slack"]
     assert states(conn) == {"digest:2026-11-20:slack": "sent"}
+    (run,) = conn.execute("SELECT what, outcome, detail FROM push_runs").fetchall()
+    assert tuple(run) == ("digest", "done", '{"slack": "sent"}')
     report = send(config_of(tmp_path), FixedClock(NOW), PERIOD)
     assert report.line() == "digest of 2026-11-20: already sent to slack, not sent again"
     assert report.run is None
@@ -569,6 +650,18 @@ def test_the_figures_of_a_sent_digest_are_frozen_as_published_with_their_passpor
     assert passports in published
     starts = {row[0] for row in conn.execute("SELECT DISTINCT period_start FROM results WHERE published IS NOT NULL")}
     assert starts == {PERIOD.start, comparable(PERIOD, ZONE).start}
+
+
+def test_what_a_sync_has_just_brought_is_in_the_digest_that_is_sent(
+    conn: Connection, tmp_path: Path, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refreshed(its_own: Connection, config: Config) -> int:
+        answered(its_own, 7, PERIOD.start, 600)
+        return 7
+
+    monkeypatch.setattr("connector.facts.refresh", refreshed)
+    sent(tmp_path)
+    assert "Conversations opened: 7" in chat.posted[0].fallback
 
 
 def test_what_was_not_sent_is_not_published(conn: Connection, tmp_path: Path, chat: Chat) -> None:
@@ -634,6 +727,8 @@ def test_sending_to_nobody_or_to_what_cannot_announce_is_a_config_error(
 ) -> None:
     with pytest.raises(ConfigError, match="nobody to send the digest to"):
         send(config_of(tmp_path, digest={}), FixedClock(NOW), PERIOD)
+    with pytest.raises(ConfigError, match=r"no \[services\.slakc\]; did you mean slack"):
+        send(config_of(tmp_path, digest={"to": ["slakc"]}), FixedClock(NOW), PERIOD)
     monkeypatch.setattr("connector.registry.connect", lambda service, config, clock: (object(), Http()))
     with pytest.raises(ConfigError, match="slack cannot take announcements"):
         send(config_of(tmp_path), FixedClock(NOW), PERIOD)

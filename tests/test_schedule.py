@@ -114,6 +114,12 @@ def test_after_a_downtime_the_missed_days_are_caught_up_in_one_digest(conn: sqli
     assert desk.tick("2026-11-22 09:45") == []
 
 
+def test_what_was_missed_before_a_restart_is_still_due_after_it(conn: sqlite3.Connection) -> None:
+    Desk(conn)
+    desk = Desk(conn, start="2026-11-21 12:00")
+    assert desk.tick("2026-11-21 12:00") == [("digest", ("2026-11-18", "2026-11-19", "2026-11-20"))]
+
+
 def test_a_digest_that_failed_stays_due_and_does_not_stop_the_sync(conn: sqlite3.Connection) -> None:
     desk = Desk(conn)
     desk.broken = {"digest"}
@@ -121,6 +127,8 @@ def test_a_digest_that_failed_stays_due_and_does_not_stop_the_sync(conn: sqlite3
     assert desk.done[0][0] == "sync"
     assert not desk.fine
     assert "the chat is down" in desk.said[-1]
+    (failed,) = conn.execute("SELECT period, at, detail FROM ledger WHERE state = 'failed'").fetchall()
+    assert tuple(failed) == ("2026-11-18", ms("2026-11-19 08:00"), desk.said[-1].partition(": ")[2])
     desk.broken = set()
     assert desk.tick("2026-11-19 08:15") == [("digest", ("2026-11-18",))]
     assert desk.fine
@@ -256,6 +264,13 @@ def test_running_without_a_schedule_says_what_to_add(conn: sqlite3.Connection) -
     config = dataclasses.replace(CONFIG, schedule={})
     with pytest.raises(ConfigError, match=r"\[schedule\]"):
         schedule.run(conn, config, HandClock("2026-11-18 12:00"), {}, print, Event())
+
+
+def test_a_wrong_cron_line_is_told_by_its_name_before_anything_is_done(conn: sqlite3.Connection) -> None:
+    config = dataclasses.replace(CONFIG, schedule={"sync": "*/15 * * * *", "digest": "0 25 * * *"})
+    with pytest.raises(ConfigError, match=r"schedule\.digest: \"0 25 \* \* \*\""):
+        schedule.run(conn, config, HandClock("2026-11-18 12:00"), {}, print, Event())
+    assert conn.execute("SELECT count(*) FROM ledger").fetchone()[0] == 0
 
 
 class Wake(Event):

@@ -116,7 +116,6 @@ def _due(conn: Connection, config: Config, report: SendReport, again: bool) -> l
     """The services it is still to be sent to; of the others the report says why not."""
     due = []
     for service in config.digest.to:
-        config.service(service)
         found = outbox.entry(conn, key_of(report.period, service))
         state = NOT_AGAIN.get(found.state) if found and not again else None
         if state:
