@@ -212,6 +212,8 @@ def test_a_conversation_solved_twice_is_one_resolved_and_two_resolutions(desk: D
     assert desk.value("reopen_rate").interval is None
     assert [(v.by["agent"], v.value) for v in desk.values("resolved", by=["agent"])] == [("Bob", 1)]
     assert desk.value("resolved", period="2026-11-02").value == 1
+    desk.episode(one, 3, "2026-11-05T09:00:00Z", "2026-11-06T00:00:00Z", agent_id=ann)  # the next day's
+    assert desk.value("resolved", period="2026-11-04..2026-11-05").value == 1
 
 
 def test_resolved_per_business_day_counts_days_with_any_opening(tmp_path: Path) -> None:
@@ -271,6 +273,8 @@ def test_young_solves_are_provisional(desk: Desk) -> None:
     found = desk.value("first_contact_resolution", now=from_iso("2026-11-20T00:00:00Z"))
     assert (found.value, found.n) == (100, 2)
     assert (found.exclusions["provisional"], found.exclusions["unanswered"]) == (1, 1)
+    week_old = desk.value("first_contact_resolution", now=from_iso("2026-11-26T09:30:00Z"))
+    assert week_old.exclusions["provisional"] == 0
 
 
 def test_a_customer_who_is_back_within_a_week_was_not_served_at_first_contact(desk: Desk) -> None:
@@ -278,6 +282,10 @@ def test_a_customer_who_is_back_within_a_week_was_not_served_at_first_contact(de
     desk.conn.execute("INSERT INTO contacts (id, source_id, vendor_id) VALUES (7, 1, 'u7')")
     one = desk.answered("2026-11-01T09:00:00Z", 60, first_contact_resolution=1, contact_id=7, team_id=team)
     desk.episode(one, 1, "2026-11-01T08:00:00Z", "2026-11-01T09:30:00Z")
+    desk.conversation("2026-11-01T09:00:00Z", contact_id=7)  # while the first was still open
+    desk.conversation("2026-11-02T09:00:00Z", contact_id=7, direction="outbound")
+    desk.conversation("2026-11-02T09:00:00Z", contact_id=7, excluded="merged")
+    desk.conversation("2026-11-08T09:30:00.001Z", contact_id=7)
     assert desk.value("first_contact_resolution_repeat_window").value == 100
     desk.conversation("2026-11-08T09:30:00Z", contact_id=7)
     assert desk.value("first_contact_resolution_repeat_window").value == 0
@@ -347,6 +355,8 @@ def test_what_is_done_at_the_very_instant_is_not_in_the_backlog_and_what_comes_t
     desk.stock(new, "2026-11-02T00:00:00Z")
     midnight = from_iso("2026-11-02T00:00:00Z")  # when the day begins, it has begun
     assert list(desk.value("backlog", period="2026-11-02", now=midnight).ids) == [new]
+    days = desk.values("backlog", period="2026-11-01..2026-11-02", by=["day"], now=midnight)
+    assert [list(day.ids) for day in days] == [[done], [new]]
 
 
 def test_the_backlog_of_a_period_to_come_does_not_exist(desk: Desk) -> None:

@@ -219,6 +219,32 @@ def test_a_figure_that_goes_and_comes_back_is_three_rows(shop: Shop) -> None:
     assert shop.freeze("conversation_volume") == [third]
 
 
+def test_only_what_was_complete_is_restated(shop: Shop) -> None:
+    early = shop.freeze("conversation_volume", now=from_iso(f"{DAY}T20:00:00Z"))[0]
+    shop.comes_in(talk("c3", 50))
+    assert find(shop.conn, shop.freeze("conversation_volume")[0]).restates is None
+    assert find(shop.conn, early).value == 2
+
+
+def test_an_unfinished_figure_that_goes_and_comes_back_is_three_rows_too(shop: Shop) -> None:
+    young = {"now": from_iso(f"{DAY}T20:00:00Z")}
+    first = shop.freeze("conversation_volume", **young)
+    shop.conn.execute("UPDATE fact_conversations SET excluded = 'spam' WHERE conversation_id = 1")
+    shop.freeze("conversation_volume", **young)
+    shop.conn.execute("UPDATE fact_conversations SET excluded = NULL")
+    third = shop.freeze("conversation_volume", now=young["now"] + 1)
+    assert third != first
+    assert shop.freeze("conversation_volume", now=young["now"] + 2) == third
+    assert shop.rows() == 3
+
+
+def test_the_same_value_of_other_conversations_is_another_figure(shop: Shop) -> None:
+    values, period = shop.compute("conversation_volume")
+    old = freeze(shop.conn, shop.config, [replace(values[0], ids=[1, 2])], period, now=NOW)[0]
+    new = find(shop.conn, freeze(shop.conn, shop.config, [replace(values[0], ids=[2, 3, 4])], period, now=NOW)[0])
+    assert (new.restates, new.reason) == (old, "late data: 2 conversations came in, 1 conversation left")
+
+
 def test_publishing_is_noted_once(shop: Shop) -> None:
     shop.freeze("conversation_volume")
     passport = shop.freeze("conversation_volume", publish="digest:2026-11-17", now=LATER)[0]
@@ -283,6 +309,19 @@ def test_a_figure_as_of_an_instant_stays_what_it_is(shop: Shop) -> None:
     shop.comes_in(talk("c3", 50, seen_at="2026-11-19T06:00Z"))
     found = shop.explain(then)
     assert (found.frozen.value, found.again.same, found.today) == (2, True, None)
+
+
+def test_a_figure_as_of_an_instant_comes_about_as_of_it_whenever_it_was_computed(shop: Shop) -> None:
+    values, period = shop.compute("conversation_volume")
+    shop.comes_in(talk("c3", 50, seen_at="2026-11-18T09:00Z"))
+    then = freeze(shop.conn, shop.config, values, period, now=LATER, as_of=NOW)[0]
+    assert shop.explain(then).again.same
+
+
+def test_the_same_value_of_other_conversations_has_not_come_about_again(shop: Shop) -> None:
+    values, period = shop.compute("conversation_volume")
+    passport = freeze(shop.conn, shop.config, [replace(values[0], ids=[1])], period, now=NOW)[0]
+    assert shop.explain(passport).again == (2, 2, "its sources have rewritten what they had said before")
 
 
 def test_an_explanation_says_when_the_past_was_rewritten(shop: Shop) -> None:
