@@ -239,10 +239,12 @@ def test_what_no_answer_can_put_right_ends_the_questions(there: Path, monkeypatc
     there.write_text(there.read_text("utf-8").replace("channel", "chanel"), "utf-8")
     with pytest.raises(ConfigError, match="did you mean channel"):
         Answers(token=["xoxb-1"]).section("slack", "chat", there)
-    monkeypatch.setenv("FRESHDESK_STATUSES", "open")
-    given = Answers(url=["https://acme.freshdesk.com"], api_key=["k"])
+    models = {name: cls.Settings.model_fields for name, cls in registry.adapters().items()}
+    name, setting = next((name, key) for name in models for key, field in models[name].items() if field.default == {})
+    monkeypatch.setenv(f"{name}_{setting}".upper(), "open")
+    given = {key: ["https://desk.example"] for key in models[name]}
     with pytest.raises(ConfigError, match="not written as JSON"):
-        given.section("freshdesk", "freshdesk", there)
+        Answers(**given).section(name, name, there)
 
 
 def test_a_secret_s_file_lies_among_the_secrets_whatever_the_section_is_called(
