@@ -192,7 +192,11 @@ def test_the_list_names_every_kpi(capsys: pytest.CaptureFixture[str], home: Path
         (["kpi", "--where", "team"], "write DIMENSION=NAME"),
         (["kpi", "--where", "team=a", "--where", "team=b"], "once per dimension"),
         (["kpi", "--as-of", "2026-11-20T12:00:00"], "write it with its zone"),
+        (["kp"], 'there is no command "kp"; did you mean kpi?'),
         (["kpi", "--as-of", "2027-01-01T00:00:00Z"], "lies in the future"),
+        (["kpi", "--period", "2027-01"], "the period 2027-01 had not begun at 2026-11-21T11:00:00+01:00"),
+        (["explain", "csat", "--period", "2026-11-22"], "had not begun"),
+        (["kpi", "--period", "2026-11-19", "--as-of", "2026-11-18T12:00:00Z"], "had not begun at 2026-11-18T13:00"),
         (["kpi", "--clock", "lunar"], "lunar"),
         (["explain", "0123456789ab"], "there is no figure with the passport"),
         (["explain", "csatt"], "did you mean csat?"),
@@ -239,11 +243,19 @@ def test_an_explanation_tells_everything_that_made_the_figure(capsys: pytest.Cap
     assert code == 0
     for said in (
         "First response time (first_response_time, version 1)", "From the customer's first message",
-        "c.first_response_at", "2026-11-13T23:00:00.000Z to 2026-11-20T23:00:00.000Z", "Europe/Paris",
+        "c.first_response_at", "2026-11-14T00:00:00+01:00 to 2026-11-21T00:00:00+01:00", "Europe/Paris",
         "mon 09:00-17:00, tue 09:00-17:00", "opened in the period, no answer yet", passport, "same", "business",
         "spam", "complete", "data until 2026-11-21T09:00:00.000Z", "golden c1  https://desk.example/c1",
     ):  # fmt: skip
         assert said in out, said
+
+
+def test_figures_as_of_an_instant_say_so_and_a_period_that_has_begun_has_figures(
+    capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    words = ("kpi", "csat", "--period", "2026-11-18", "--as-of", "2026-11-18T00:00:00+01:00")
+    code, out, _ = run(capsys, home, *words)
+    assert (code, out.splitlines()[0]) == (0, "2026-11-18, Europe/Paris, as known at 2026-11-18T00:00:00+01:00")
 
 
 def test_a_figure_as_of_an_instant_tells_when_it_was_computed_and_as_of_when(

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from connector import __version__
-from connector.config import Config, config_path, load
+from connector.config import Config, config_path, did_you_mean, load
 from connector.errors import ConfigError, ConnectorError, UsageError
 
 COMMANDS = {
@@ -38,7 +38,7 @@ class _Lazy(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
-            return None
+            raise UsageError(f'there is no command "{cmd_name}"{did_you_mean(cmd_name, list(COMMANDS))}')
         command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
         return command
 
@@ -66,7 +66,7 @@ def main(argv: list[str] | None = None) -> Any:
     try:
         sys.exit(cli.main(argv, prog_name="deskpulse", standalone_mode=False) or 0)
     except click.exceptions.Abort:
-        _fail("interrupted; what was stored is whole, run it again to go on", 1)
+        _fail("interrupted; what was written is whole, run it again to go on", 1)
     except click.ClickException as error:
         error.show()
         sys.exit(2)

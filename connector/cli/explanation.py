@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -46,7 +48,12 @@ def definition(metric: Metric) -> str:
 
 def _period(frozen: Frozen) -> str:
     known = "" if frozen.as_of is None else f", as known at {to_iso(frozen.as_of)}"
-    return f"{to_iso(frozen.period_start)} to {to_iso(frozen.period_end)}, the end not included{known}"
+    start, end = (_local(instant, frozen.zone) for instant in (frozen.period_start, frozen.period_end))
+    return f"{start} to {end}, the end not included{known}"
+
+
+def _local(instant: Instant, zone: str) -> str:
+    return datetime.fromtimestamp(instant / 1000, ZoneInfo(zone)).isoformat()
 
 
 def _calendars(metric: Metric, conn: Connection, config: Config) -> list[str]:

@@ -86,6 +86,8 @@ def asked(
             facts.as_of(conn, config, instant)
         then = now if instant is None else instant
         span = parse(period, config.zone, then, bounds(conn) if period == "all" else None)
+        if span.start > then:
+            raise UsageError(f"the period {span.text} had not begun at {_local(config, then)}: ask for an earlier one")
         yield Question(config, conn, span, _listed(by), _filters(where), then, instant)
 
 
@@ -171,7 +173,8 @@ def _value_json(value: Value, passport: str) -> dict[str, Any]:
 
 def _print_people(question: Question, values: Sequence[Value]) -> None:
     config, where = question.config, "".join(f", {d} = {name}" for d, name in question.where.items())
-    click.echo(f"{question.period.text}, {config.zone}{where}")
+    known = "" if question.as_of is None else f", as known at {_local(config, question.as_of)}"
+    click.echo(f"{question.period.text}, {config.zone}{where}{known}")
     for reason in sorted({v.incomplete for v in values if v.incomplete}):
         click.echo(f"not complete: {reason}")
     click.echo()
