@@ -60,7 +60,8 @@ def _itself(config: Config, clock: Clock) -> Iterator[Finding]:
     if any(str(value).startswith("keyring:") for service in config.services for value in service.settings.values()):
         yield _checked("keyring", "can be opened", keyring_name)
     if not config.services:
-        yield Finding("services", False, "there are none", f"take the # away from a [services.…] in {config.path}")
+        remedy = f"run `deskpulse connect NAME`, or take the # away from a [services.…] in {config.path}"
+        yield Finding("services", False, "there are none", remedy)
 
 
 def _checked(check: str, detail: str, attempt: Callable[[], object]) -> Finding:

@@ -129,6 +129,7 @@ database = "deskpulse.db"
 # seul pouvez lire, "keyring:SERVICE/COMPTE" une entrée du trousseau de cette machine. Un réglage absent est cherché
 # dans l'environnement sous le nom de la section suivi du sien, comme {variable}.
 # Un second compte du même service est une section qui a son propre nom et une ligne adapter = "{first}".
+# Ce que dit chaque réglage d'un service est en anglais, comme les guides du README.
 
 {services}
 # ---- Heures d'ouverture : le temps ouvré, pour les boîtes qui n'ont pas les leurs ----

@@ -150,6 +150,13 @@ def test_what_is_due_is_done_once_and_a_failure_is_told_by_the_exit_code(ran: tu
     text = '[services.files]\npath = "once.jsonl"\n[schedule]\nsync = "* * * * *"\n'
     config.write_text('database = "once.db"\n' + text, "utf-8")
     assert "files: read" in deskpulse("--config", "once.toml", "run", "--once", cwd=folder).stdout
+    standing = 'demo = true\nnow = "2026-11-20T12:00:00Z"\ndatabase = "standing.db"\n'
+    config.write_text(standing + text, "utf-8")
+    deskpulse("--config", "once.toml", "run", "--once", cwd=folder)
+    again = deskpulse("--config", "once.toml", "run", "--once", cwd=folder).stdout
+    assert again == "nothing is due before 2026-11-20 12:01 UTC\n"
+    config.write_text(standing + text.split("[schedule]")[0], "utf-8")
+    assert "add a [schedule]" in deskpulse("--config", "once.toml", "run", "--once", cwd=folder, code=2).stderr
     config.write_text('database = "twice.db"\n' + text.replace("once.jsonl", "gone.jsonl"), "utf-8")
     failed = deskpulse("--config", "once.toml", "run", "--once", cwd=folder, code=1)
     assert "gone.jsonl" in failed.stdout

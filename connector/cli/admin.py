@@ -38,7 +38,9 @@ def init(ctx: click.Context, language: str, force: bool) -> None:
 
     path = config_path(ctx.obj)
     _write(path, starter(language, machine_zone()), force)
-    click.echo(f"wrote {path}: fill in a [services.…] section, then run `deskpulse doctor`")
+    click.echo(
+        f"wrote {path}: run `deskpulse connect NAME`, or fill in a [services.…] section and run `deskpulse doctor`"
+    )
 
 
 def _write(path: Path, text: str, force: bool) -> None:

@@ -13,10 +13,10 @@ from connector.cli.sync import asked_to_stop
 from connector.clock import Clock, clock_of
 from connector.config import Config
 from connector.digest.send import frozen
-from connector.errors import ConnectorError
+from connector.errors import ConfigError, ConnectorError
 from connector.period import parse
 from connector.schedule import Due, Job
-from connector.store import connect
+from connector.store import Connection, connect
 from connector.store.lock import locked
 from connector.store.write import Store
 
@@ -37,12 +37,20 @@ def run(ctx: click.Context, once: bool) -> None:
         with asked_to_stop() as stop, closing(connect(config.database)) as conn:
             todo = jobs(config, clock, stop, strict=once)
             if once:
-                schedule.start(conn, clock)
-                if not schedule.tick(conn, config, clock, todo, click.echo, stop):
-                    raise ConnectorError("not everything that was due could be done: see above; it stays due")
+                _once(conn, config, clock, todo, stop)
             else:
                 schedule.run(conn, config, clock, todo, click.echo, stop)
                 click.echo("stopped")
+
+
+def _once(conn: Connection, config: Config, clock: Clock, todo: dict[str, Job], stop: Event) -> None:
+    if not config.schedule:
+        raise ConfigError("there is nothing to run: add a [schedule] with sync and digest", setting="schedule")
+    schedule.start(conn, clock)
+    if not schedule.due(conn, config, clock.now()):
+        click.echo(f"nothing is due before {schedule.next_fire(config, clock.now()):%Y-%m-%d %H:%M %Z}")
+    if not schedule.tick(conn, config, clock, todo, click.echo, stop):
+        raise ConnectorError("not everything that was due could be done: see above; it stays due")
 
 
 def jobs(config: Config, clock: Clock, stop: Event, *, strict: bool) -> dict[str, Job]:
