@@ -153,6 +153,7 @@ def test_an_empty_config_has_careful_defaults(tmp_path: Path) -> None:
         ("[calendar.hours]\nmonday = ['09:00-17:00']", "calendar.hours.monday", "did you mean mon?"),
         ("[calendar.hours]\nmon = ['9-17']", "calendar.hours.mon", 'write them like "09:00-17:30"'),
         ("[calendar.hours]\nmon = ['17:00-09:00']", "calendar.hours.mon", "not opening hours"),
+        ("[calendar.hours]\nmon = ['09:00-09:00']", "calendar.hours.mon", "not opening hours"),
         ("[calendar.hours]\nmon = ['09:00-24:01']", "calendar.hours.mon", "not opening hours"),
         ("[calendar.hours]\nmon = ['09:75-12:00']", "calendar.hours.mon", "not opening hours"),
         ("[calendar]\nholidays = ['2026-12-25']", "calendar.hours", 'like mon = ["09:00-17:30"]'),

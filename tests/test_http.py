@@ -460,6 +460,15 @@ def test_a_named_wait_holds_the_other_requests_back_too() -> None:
 
 
 @respx.mock
+def test_a_shorter_wait_does_not_end_a_longer_one() -> None:
+    respx.get(f"{HOST}/b").mock(side_effect=[httpx.Response(429, headers={"Retry-After": "1"}), httpx.Response(200)])
+    clock = StepClock()
+    with client(clock=clock, per_second=0.2) as http:  # five seconds apart
+        http.get("/b")
+    assert clock.slept == [1, 4], "its own wait, then what was left of the spacing"
+
+
+@respx.mock
 def test_answers_come_in_the_order_asked_with_none_for_what_is_gone() -> None:
     respx.get(url__regex=rf"{HOST}/c/\d+").mock(side_effect=_echo)
     with client(at_once=3) as http:
@@ -582,6 +591,15 @@ def test_a_redirect_is_followed_at_home_and_nowhere_else() -> None:
             http.get("/out")
         with pytest.raises(BadPayload, match="in circles"):
             http.get("/loop")
+
+
+@respx.mock
+def test_what_was_moved_elsewhere_may_be_taken_for_an_absence() -> None:
+    respx.get(f"{HOST}/out").respond(302, headers={"Location": "https://evil.example/b"})
+    with client() as http:
+        assert http.find("/out", absent=(302,)) is None
+        with pytest.raises(BadPayload, match="never sent"):
+            http.find("/out")
 
 
 @respx.mock

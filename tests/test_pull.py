@@ -119,6 +119,11 @@ def test_a_run_is_kept_with_what_it_did(deployed: Deploy) -> None:
     found = "SELECT what, outcome, error, read, new, rejected, requests, ended_at > started_at FROM runs"
     assert ask(made, found) == [("sync", "ok", None, 12, 12, 0, 3, 1)]
     assert health(made) == ("ok", None, 1, 1)
+    synced = "SELECT first_synced_at, last_synced_at FROM sources"
+    [(first, _)] = ask(made, synced)
+    run(made)
+    [(still_first, last)] = ask(made, synced)
+    assert first == still_first < last
 
 
 @pytest.mark.parametrize("limit", ["PAGES", "RECORDS", "SECONDS"])
@@ -331,6 +336,19 @@ def test_what_a_stopped_second_look_did_not_reach_is_next(deployed: Deploy) -> N
     fake.now = {}
     run(made)
     assert fake.reread_of == [["0", "1", "2"], ["1", "2", "3"]]
+
+
+def test_what_was_found_unchanged_needs_no_second_look_even_where_no_page_told_so(deployed: Deploy) -> None:
+    class Asks(FakeRereads):
+        def pull(self, stream: str, cursor: Any, seen: Any) -> Any:
+            if not seen("1", T0):
+                yield Page([conversation(1, status="open", changed_at=T0)])
+
+    fake = Asks({})
+    made = deployed(fake=fake)
+    for _ in range(2):
+        assert run(made)[0].outcome == "ok"
+    assert fake.reread_of == []
 
 
 def test_a_conversation_that_was_out_of_sight_counts_again(deployed: Deploy) -> None:

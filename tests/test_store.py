@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -313,6 +314,12 @@ def test_a_whole_history_of_answers_is_taken_as_it_is(store: Store) -> None:
     assert [(at, score) for at, score, _ in answers(store)] == [(T0, 5), (T0 + 1, 1), (T0 + 2, 5)]
 
 
+def test_an_offer_and_its_answers_within_a_batch_are_one_rating(store: Store) -> None:
+    save(store, [conversation(1)])
+    assert save(store, [rating(1), rating(1, (T0, 5)), rating(1, (T0, 1))]) == Counts(read=3, new=1, changed=2)
+    assert answers(store) == [(T0, 5, SEEN), (SEEN, 1, SEEN)]
+
+
 def test_an_offer_come_late_takes_nothing_from_its_answer(store: Store) -> None:
     save(store, [conversation(1), rating(1, (T0, 1), offered_at=None, low=0, high=1, agent="A", survey="s")])
     assert save(store, [rating(1)]) == Counts(read=1, changed=1)
@@ -355,6 +362,11 @@ def test_a_conversation_that_came_with_a_rejected_message_is_not_seen_until_it_c
     save(store, [*talk(1), Message("1.7", "1", T0, "human", "A")])
     assert store.seen(1, "1", at)
     assert rejects(store) == []
+
+
+def test_a_conversation_is_not_to_be_read_again_for_another_that_was_rejected(store: Store) -> None:
+    save(store, Page(talk(1), rejects=(Reject("conversation", "2", "status: wrong"),)))
+    assert store.seen(1, "1", conversation(1).changed_at)
 
 
 def test_the_latest_word_on_a_record_decides_within_a_batch(store: Store) -> None:
@@ -442,6 +454,14 @@ def test_a_commit_that_fails_leaves_no_transaction_open(store: Store) -> None:
     assert rows(store, "SELECT * FROM unsettled") == []
 
 
+def test_a_transaction_is_the_only_writer_from_its_beginning(store: Store, tmp_path: Path) -> None:
+    other = connect(tmp_path / "d.db")
+    other.execute("PRAGMA busy_timeout = 0")
+    with transaction(store.conn), pytest.raises(sqlite3.OperationalError, match="locked"):
+        other.execute("DELETE FROM dirty")
+    other.close()
+
+
 def test_a_services_name_stays_with_its_adapter(store: Store) -> None:
     """Another service's conversations may have the same ids."""
     store.source("desk", "one", {"csat": "why"})
@@ -508,8 +528,7 @@ def test_a_place_where_nothing_can_be_written_is_refused_in_a_sentence(tmp_path:
 
 def test_only_one_writer_holds_the_lock(tmp_path: Path) -> None:
     path = lock_of(tmp_path / "d.db")
-    with locked(path, "busy"), pytest.raises(ConnectorError, match=r"busy \(process \d+\): nothing was done"):  # noqa: SIM117  the second lock is what is refused
-        with locked(path, "busy"):
-            pass
-    with locked(path, "busy"):
-        pass
+    for _ in range(2):
+        with locked(path, "busy"), pytest.raises(ConnectorError, match=rf"busy \(process {os.getpid()}\): nothing was"):  # noqa: SIM117  the second lock is what is refused
+            with locked(path, "busy"):
+                pass
