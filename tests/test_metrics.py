@@ -198,6 +198,8 @@ def test_how_many_were_asked_is_unknown_where_the_source_never_tells(desk: Desk)
     assert (desk.value("csat_asked_rate").value, desk.value("csat_asked_rate").n) == (None, 0)
     desk.survey(first, offered="2026-11-02T09:00:00Z")
     assert (desk.value("csat_asked_rate").value, desk.value("csat_asked_rate").n) == (50, 2)
+    desk.episode(first, 2, "2026-11-03T09:00:00Z", "2026-11-04T09:00:00Z")
+    assert (desk.value("csat_asked_rate").value, desk.value("csat_asked_rate").n) == (50, 2)
 
 
 def test_a_conversation_solved_twice_is_one_resolved_and_two_resolutions(desk: Desk) -> None:
@@ -309,6 +311,15 @@ def test_what_a_bot_settled_may_come_back_for_three_days_after_it_was_over(desk:
     assert found("2026-11-22T09:00:00Z") == (0, 0)
 
 
+def test_a_bots_conversation_is_over_once_the_customer_was_silent_for_more_than_a_day(desk: Desk) -> None:
+    desk.conn.execute("INSERT INTO contacts (id, source_id, vendor_id) VALUES (7, 1, 'u7')")
+    desk.conversation("2026-11-09T09:00:00Z", contact_id=7)  # one before is no coming back
+    said = from_iso("2026-11-10T09:00:00Z")
+    desk.conversation("2026-11-10T09:00:00Z", bot=1, contact_id=7, last_customer_at=said)
+    found = [desk.value("bot_resolution", now=said + 86_400_000 + more, period="2026-11-10").value for more in (0, 1)]
+    assert found == [0, 100]
+
+
 @pytest.mark.parametrize(
     ("answers", "low", "high", "value"),
     [
@@ -387,11 +398,11 @@ def test_the_age_since_the_customer_wrote_is_right_for_an_earlier_instant_too(de
     assert (early.value, late.value) == (3 * 86_400, 86_400)
 
 
-def late_message(desk: Desk, conversation: int, at: str, seen: str) -> None:
+def late_message(desk: Desk, conversation: int, at: str, seen: str, public: int = 1) -> None:
     desk.conn.execute(
         "INSERT INTO messages (source_id, vendor_id, conversation_id, at, author, public, kind, length, seen_at)"
-        " VALUES (1, ?, ?, ?, 'customer', 1, 'message', 1, ?)",
-        (at, conversation, from_iso(at), from_iso(seen)),
+        " VALUES (1, ?, ?, ?, 'customer', ?, 'message', 1, ?)",
+        (at, conversation, from_iso(at), public, from_iso(seen)),
     )
 
 
@@ -401,6 +412,7 @@ def test_the_age_since_the_customer_wrote_goes_by_what_was_known_then(desk: Desk
     desk.stock(one, "2026-11-01T00:00:00Z")
     late_message(desk, one, "2026-11-01T00:00:00Z", "2026-11-01T00:01:00Z")
     late_message(desk, one, "2026-11-02T00:00:00Z", "2026-11-06T12:00:00Z")
+    late_message(desk, one, "2026-11-02T06:00:00Z", "2026-11-02T06:01:00Z", public=0)
 
     def age(now: str) -> float | None:
         return desk.value("backlog_age_since_customer", "p90", period="2026-11-02", now=from_iso(now)).value
@@ -616,6 +628,27 @@ def test_a_promise_is_kept_broken_or_still_running(desk: Desk) -> None:
     assert {name: v.exclusions["active"] for name, v in found.items()} == {
         "first_response_time": 1, "resolution_time": 0,
     }  # fmt: skip
+
+
+def test_a_broken_promise_counts_when_it_fell_due_and_one_due_this_instant_still_runs(desk: Desk) -> None:
+    promise(desk, "2026-11-30T12:00:00Z", "2026-12-01T12:00:00Z")
+    promise(desk, "2026-11-20T00:00:00Z", None)
+    now = from_iso("2026-11-20T00:00:00Z")
+    found = desk.value("sla_attainment", now=now, period="2026-11-20")
+    assert (found.n, found.exclusions["active"]) == (0, 1)
+    assert (desk.value("sla_attainment", now=now + 1, period="2026-11-20").value) == 0
+    assert (desk.value("sla_attainment").value, desk.value("sla_attainment").n) == (0, 2)
+    assert desk.value("sla_attainment", period="2026-12").n == 0
+
+
+def test_a_customer_answered_at_the_very_instant_waits_no_more(desk: Desk) -> None:
+    now = from_iso("2026-11-20T12:00:00Z")
+    for answered in ("2026-11-20T12:00:00Z", "2026-11-20T12:00:00.001Z"):
+        one = desk.conversation("2026-11-20T09:00:00Z")
+        desk.stock(one, "2026-11-20T09:00:00Z")
+        desk.wait(one, "2026-11-20T09:00:00Z", answered)
+    found = desk.values("waiting_now", "waiting_time", period="2026-11-20", now=now)
+    assert [(v.value, list(v.ids)) for v in found] == [(1, [2]), (10_800, [2]), (10_800, [2])]
 
 
 def test_promises_that_are_all_still_running_are_named_without_a_share(desk: Desk) -> None:
