@@ -121,6 +121,18 @@ def test_days_with_a_clock_change_have_23_and_25_hours():
     assert open_on(PT, "2024-11-28") == 0
 
 
+def test_an_hour_that_begins_as_the_clocks_change_is_whole_to_the_millisecond():
+    at_two = Schedule("Europe/London", (((120, 180),),) * 7)
+    assert open_on(at_two, "2025-03-30") == HOUR
+
+
+def test_a_stretch_over_new_year_is_counted_to_its_end():
+    calendar = Calendar(Schedule("UTC", ALWAYS))
+    new_year = from_iso("2025-01-01T00:00Z")
+    assert calendar.open_ms(new_year - HOUR, new_year - 1) == HOUR - 1
+    assert calendar.open_ms(new_year - HOUR, new_year + HOUR) == 2 * HOUR
+
+
 def test_overlapping_spans_count_once():
     assert open_on(Schedule("UTC", (((540, 720), (660, 780)),) * 7), "2025-05-12") == 4 * HOUR
 

@@ -16,10 +16,22 @@ from connector.errors import ConnectorError
 from connector.facts import as_of, refresh
 from connector.facts.calendar import Calendar
 from connector.facts.derive import CONVERSATION_COLUMNS, ConversationFacts, derive
-from connector.facts.rules import Rules
+from connector.facts.rules import Rules, rules_of, schedules
 from connector.facts.tables import COLUMNS
 from connector.facts.timeline import Survey, Timeline
-from connector.models import Agent, Conversation, Event, Inbox, Message, Page, Rating, Record, Schedule, from_iso
+from connector.models import (
+    Agent,
+    Channel,
+    Conversation,
+    Event,
+    Inbox,
+    Message,
+    Page,
+    Rating,
+    Record,
+    Schedule,
+    from_iso,
+)
 from connector.store.write import Store
 
 EXACT = 1e-9
@@ -352,6 +364,27 @@ def test_a_survey_that_nobody_answered_is_of_whoever_had_the_conversation_when_i
     assert [(row.agent_id, row.team_id) for row in made.surveys] == [(1, 1)]
 
 
+@pytest.mark.parametrize("kind", ["merged", "deleted", "spam"])
+def test_of_a_removed_conversation_nothing_counts_but_that_it_was_removed(kind):
+    passed_on = [(START + MINUTE, 1, None), (START + 2 * MINUTE, 2, 1)]
+    made = told((0, "customer"), (3, "human"), teams=passed_on, marks=[(START + 4 * MINUTE, kind, None)])
+    row = columns_of(made)
+    assert (row["excluded"], row["transfers"], row["agent_replies"], row["first_response_s"]) == (kind, 0, 0, None)
+    assert not any((*made[1:],))
+
+
+def test_the_seat_decides_where_the_helpdesk_knows_no_role_and_never_makes_a_machine_speak():
+    seated = Rules(seats={1: "bot"})
+    assert [seated.author(role, 1) for role in ("human", "unknown", "automation")] == ["bot", "bot", "automation"]
+    assert seated.author("unknown", 2) == "unknown"
+
+
+def test_a_channels_own_promise_goes_before_a_later_general_one():
+    own = SlaTarget("first_response_time", 60, "calendar", "email")
+    later = SlaTarget("first_response_time", 120, "calendar", None, START - 1)
+    assert [row.target_s for row in told((0, "customer"), rules=Rules(sla=(later, own))).sla] == [60]
+
+
 # --- refreshing ------------------------------------------------------------------------------------------------------
 
 HISTORY = frozenset({"status", "assigned", "team"})
@@ -524,6 +557,68 @@ def test_an_inbox_that_got_opening_hours_derives_everything_again(store, config)
     refresh(store.conn, config)
     save(store, [Inbox("i", "I", None, OFFICE.schedule)])
     assert refresh(store.conn, config) == 1
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        pytest.param(Agent("Ann", "Ann", "bot"), id="a seat is a bot's"),
+        pytest.param(Channel("email", "whatsapp"), id="a channel is of another kind"),
+        pytest.param(Inbox("i", "I", "email"), id="an inbox has a channel"),
+    ],
+)
+def test_what_the_helpdesk_says_of_itself_later_derives_everything_again(store, config, told):
+    save(store, [Inbox("i", "I"), Agent("Ann", "Ann"), *some_records(random.Random(1), "c1")])
+    refresh(store.conn, config)
+    save(store, [told])
+    assert refresh(store.conn, config) == 1
+
+
+def test_another_version_of_the_facts_derives_everything_again(store, config, monkeypatch):
+    save(store, some_records(random.Random(1), "c1"))
+    refresh(store.conn, config)
+    monkeypatch.setattr(facts, "FACTS_VERSION", facts.FACTS_VERSION + 1)
+    assert refresh(store.conn, config) == 1
+
+
+def test_bots_are_named_by_id_or_name_and_who_is_named_both_is_a_person(store, config):
+    save(store, [Agent("7", "Ann"), Agent("8", "Bob"), Agent("9", "Cid")])
+    named = rules_of(store.conn, replace(config, bots=("7", "Bob", "Cid"), agents=("Cid",)))
+    assert [named.is_bot(id_) for id_ in sorted(named.listed)] == [True, True, False]
+
+
+def test_an_inboxs_hours_come_from_the_helpdesk_before_the_config(store, config):
+    own = dict.fromkeys(("told", "untold"), config.calendar)
+    save(store, [Inbox("1", "told", None, OFFICE.schedule), Inbox("2", "untold")])
+    found = schedules(store.conn, replace(config, calendar=None, inbox_calendars=own))
+    assert list(found.values()) == [OFFICE.schedule, config.calendar]
+
+
+def test_a_conversation_without_a_creation_begins_with_its_first_sign_of_life(store, config):
+    source, team = store.source("desk", "files"), Event("e", "c9", START + 7, "team", "T")
+    store.save(source, "events", [Page([team])], seen_at=START, rereads=True)
+    refresh(store.conn, config)
+    assert facts_of(store.conn, "c9")["created_at"] == START + 7
+
+
+def test_surveys_are_in_order_of_time_and_an_offer_counts_from_when_it_was_known(store, config):
+    late = Rating("late", "c1", START + 50, ((START + 60, 1.0),))
+    turned = Rating("turned", "c1", START + 10, ((START + 30, 2.0), (START + 20, 4.0)))
+    save(store, [Conversation("c1", START, "open"), late, turned])
+    refresh(store.conn, config)
+    sql = "SELECT offered_at - ?, rated_at - ?, score FROM fact_surveys ORDER BY seq"
+    assert [tuple(row) for row in store.conn.execute(sql, (START, START))] == [(10, 20, 2), (50, 60, 1)]
+    as_of(store.conn, config, START + 20)
+    assert [tuple(row) for row in store.conn.execute(sql, (START, START))] == [(10, 20, 4)]
+    as_of(store.conn, config, START + 9)
+    assert store.conn.execute(sql, (START, START)).fetchall() == []
+
+
+def test_from_the_instant_of_the_first_sync_on_what_was_known_decides(store, config):
+    save(store, [Conversation("c1", START, "open")], seen_at=START + 9)
+    for first, known in ((START + 5, 0), (START + 6, 1)):
+        store.conn.execute("UPDATE sources SET first_synced_at = ?", (first,))
+        assert as_of(store.conn, config, START + 5) == known
 
 
 def test_what_we_wrote_ourselves_counts_nowhere(store, config):
