@@ -320,26 +320,40 @@ def test_sla_breached_points_at_the_latest_promise_that_was_due(conn: Connection
     promise("broken", 2, "resolution_time", NOW - 3 * HOUR, None)
     promise("due-now", 1, "resolution_time", NOW, None)
     promise("old", 1, "resolution_time", NOW - 9 * 24 * HOUR, NOW - HOUR)
-    assert pointed_at(conn, tmp_path, "sla-breached") == {"broken": "resolution 3 h overdue (promised within 1 h)"}
+    promise("old-and-new", 1, "resolution_time", NOW - 9 * 24 * HOUR, None)
+    promise("old-and-new", 2, "next_response_time", NOW - 5 * HOUR, None)
+    fact(conn, "removed", excluded="spam")
+    promise("removed", 1, "resolution_time", NOW - 3 * HOUR, None)
+    assert pointed_at(conn, tmp_path, "sla-breached") == {
+        "broken": "resolution 3 h overdue (promised within 1 h)",
+        "old-and-new": "next response 5 h overdue (promised within 1 h)",
+    }
 
 
 def test_reopened_low_rated_unanswered_and_abandoned_conversations_are_pointed_at(
     conn: Connection, tmp_path: Path
 ) -> None:
-    back = fact(conn, "back", reopens=2)
-    for seq, hours in ((1, 30), (2, 20), (3, 2)):
+    back, once = fact(conn, "back", reopens=2), fact(conn, "once")
+    away = fact(conn, "away", reopens=1, excluded="merged")
+    for own, seq, hours in ((back, 1, 30), (back, 2, 20), (back, 3, 2), (once, 1, 2), (away, 1, 3), (away, 2, 2)):
         conn.execute(
             "INSERT INTO fact_episodes (conversation_id, seq, opened_at, replies, last) VALUES (?, ?, ?, 0, 0)",
-            (back, seq, NOW - hours * HOUR),
+            (own, seq, NOW - hours * HOUR),
         )
-    for name, verdict, score in (("bad", "negative", 2.0), ("good", "positive", 5.0)):
-        own = fact(conn, name)
+    for name, verdict, score, why in (
+        ("bad", "negative", 2.0, None), ("good", "positive", 5.0, None), ("bad-spam", "negative", 1.0, "spam"),
+    ):  # fmt: skip
+        own = fact(conn, name, excluded=why)
         conn.execute(
             "INSERT INTO fact_ratings VALUES (?, ?, ?, ?, ?, 1, 5, ?, ?, 0, 0, NULL, NULL)",
             (own, NOW - HOUR, NOW - HOUR, score, score, verdict, verdict),
         )
     fact(conn, "waiting", waiting_since=NOW - 25 * HOUR)
     fact(conn, "waiting-a-bit", waiting_since=NOW - 23 * HOUR)
+    fact(conn, "waiting-as-long-as-allowed", waiting_since=NOW - 24 * HOUR)
+    fact(conn, "waiting-spam", waiting_since=NOW - 25 * HOUR, excluded="spam")
+    fact(conn, "alone-spam", bot=1, abandoned=1, last_customer_at=NOW - 2 * HOUR, excluded="spam")
+    fact(conn, "alone-tomorrow", bot=1, abandoned=1, last_customer_at=NOW + HOUR)
     fact(conn, "done", waiting_since=NOW - 25 * HOUR, status="done")
     fact(conn, "alone", bot=1, abandoned=1, last_customer_at=NOW - 2 * HOUR)
     assert pointed_at(conn, tmp_path, "reopened") == {"back": "came back after it was resolved; reopenings: 2"}
@@ -1227,6 +1241,20 @@ def test_the_plan_names_what_applying_would_find_that_a_service_cannot_take(
     slow(conn, "imported", source=2)
     slow(conn, "7")
     assert "1 to write; 0 done already; 1 that files cannot take" in called(tmp_path, "push", "--plan").output
+    with_no_budget = TOML.replace("[push]", "[push]\ndaily_budget = 0")
+    (tmp_path / "other.toml").write_text(
+        with_no_budget.replace("demo = true", "demo = true\ndatabase = 'deskpulse.db'")
+    )
+    said = CliRunner().invoke(cli, ["--config", str(tmp_path / "other.toml"), "push", "--plan"]).output
+    assert "nothing to write; 0 done already; 1 left for tomorrow by the daily budget; 1 that files" in said
+
+
+def test_what_stayed_unknown_makes_the_command_fail(conn: Connection, tmp_path: Path, desk: Desk) -> None:
+    desk.after[("add_tag", "7")] = Killed()
+    slow(conn, "7")
+    assert isinstance(called(tmp_path, "push", "--apply").exception, Killed)
+    desk.trouble[("tags", "7")] = BadPayload("it cannot be understood")
+    assert "1 did not work this time" in str(called(tmp_path, "push", "--apply").exception)
 
 
 def test_what_cannot_be_taken_back_is_not_told_to_be_tried_for_ever(
