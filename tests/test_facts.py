@@ -328,11 +328,11 @@ def test_a_customer_who_speaks_at_the_instant_of_a_campaign_spoke_first():
 
 
 def test_a_note_opens_an_outbound_conversation_only_if_it_came_before_the_message():
-    def zendesk(noted: int) -> float | None:
+    def answered_after(noted: int) -> float | None:
         note = (START + noted * MINUTE, "human", 1, 0, "note")
         return columns_of(told((2, "human"), (3, "customer"), (7, "human"), also=[note]))["zendesk_first_response_s"]
 
-    assert [zendesk(noted) for noted in (1, 2, 3)] == [120, 420, 420]
+    assert [answered_after(noted) for noted in (1, 2, 3)] == [120, 420, 420]
 
 
 def test_a_private_message_of_a_person_is_a_note_and_one_of_a_machine_is_nothing():
