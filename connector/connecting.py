@@ -59,7 +59,7 @@ def _beside(asked: Collection[str], name: str, adapter: str, config: Config) -> 
     """The settings of the section that is renewed, without those that are asked for: an address or a region of one's
     own is needed to try the new secret."""
     there = [one for one in config.services if (one.name, one.adapter) == (name, adapter)]
-    return {key: value for one in there for key, value in one.settings.items() if key not in {*asked, ALLOW_CLEAR}}
+    return {key: value for one in there for key, value in one.settings.items() if key not in asked}
 
 
 def _asked_again(field: str, model: type[BaseModel], answered: Collection[str]) -> list[str]:

@@ -187,12 +187,13 @@ def there(folder: Path) -> Path:
 
 
 class Answers:
-    """Types what it was given, setting by setting; nothing where it has no more."""
+    """Types what it was given, setting by setting; nothing where it has no more, and not for ever."""
 
     def __init__(self, **answers: list[str]) -> None:
         self.answers, self.said = answers, list[str]()
 
     def ask(self, setting: str, field: object, optional: bool) -> str:
+        assert len(self.said) < 9, self.said
         left = self.answers.get(setting)
         return left.pop(0) if left else ""
 
