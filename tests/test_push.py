@@ -1211,8 +1211,8 @@ enabled = true
 """
 
 
-def called(tmp_path: Path, *arguments: str) -> Any:
-    (tmp_path / "deskpulse.toml").write_text(TOML, "utf-8")
+def called(tmp_path: Path, *arguments: str, toml: str = TOML) -> Any:
+    (tmp_path / "deskpulse.toml").write_text(toml, "utf-8")
     return CliRunner().invoke(cli, ["--config", str(tmp_path / "deskpulse.toml"), *arguments])
 
 
@@ -1241,18 +1241,16 @@ def test_the_plan_names_what_applying_would_find_that_a_service_cannot_take(
     slow(conn, "imported", source=2)
     slow(conn, "7")
     assert "1 to write; 0 done already; 1 that files cannot take" in called(tmp_path, "push", "--plan").output
-    with_no_budget = TOML.replace("[push]", "[push]\ndaily_budget = 0")
-    (tmp_path / "other.toml").write_text(
-        with_no_budget.replace("demo = true", "demo = true\ndatabase = 'deskpulse.db'")
-    )
-    said = CliRunner().invoke(cli, ["--config", str(tmp_path / "other.toml"), "push", "--plan"]).output
+    without_budget = TOML.replace("[push]", "[push]\ndaily_budget = 0")
+    said = called(tmp_path, "push", "--plan", toml=without_budget).output
     assert "nothing to write; 0 done already; 1 left for tomorrow by the daily budget; 1 that files" in said
 
 
 def test_what_stayed_unknown_makes_the_command_fail(conn: Connection, tmp_path: Path, desk: Desk) -> None:
     desk.after[("add_tag", "7")] = Killed()
     slow(conn, "7")
-    assert isinstance(called(tmp_path, "push", "--apply").exception, Killed)
+    with pytest.raises(Killed):
+        called(tmp_path, "push", "--apply")
     desk.trouble[("tags", "7")] = BadPayload("it cannot be understood")
     assert "1 did not work this time" in str(called(tmp_path, "push", "--apply").exception)
 
