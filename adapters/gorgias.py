@@ -8,8 +8,8 @@ Limits: 40 requests in 20 seconds and key, 100 rows a page. A third of it unless
      the list of what changed is read first, then the tickets, oldest change first.
 Gaps: no list is by time of change since: newest first until what is known, or all of it where Gorgias will not sort.
      How long events are kept is not told: before that only the last closing is dated, reopenings and assignments are
-     lost. Which ticket a merged one went on in: it looks deleted. That a ticket is no longer spam, or back from the
-     trash. When a bot handed over. Answers to surveys sent more than 30 days before the newest survey, unless their
+     lost. Which ticket a merged one went on in: it looks deleted. That a ticket is no longer spam; when one was put
+     into the trash. When a bot handed over. Answers to surveys sent more than 30 days before the newest survey, unless their
      ticket is read again; a changed answer. Contacts who never wrote; a ticket's inbox where it names no integration.
      Survey messages and chat campaigns are known by their marks, where there are any; messages of the API count as an
      integration's, whoever's name they bear, and as imported when sent long before they were created.
@@ -739,8 +739,8 @@ def _events(
     ticket: _Ticket, conversation: Conversation, messages: list[Message], happened: list[_Happened]
 ) -> Iterator[Event]:
     name, told = str(ticket.id), sorted(happened, key=lambda one: (one.created_datetime, one.id))
-    if ticket.trashed_datetime:
-        yield Event(f"{name}:trashed", name, ticket.trashed_datetime, "deleted")
+    if ticket.trashed_datetime:  # told without its date, so that it counts again once it is restored
+        yield Event(f"{name}:trashed", name, None, "deleted")
     if ticket.spam:
         marked = [one.created_datetime for one in told if one.type == "ticket-marked-spam"]
         yield Event(f"{name}:spam", name, marked[-1] if marked else None, "spam")

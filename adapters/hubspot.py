@@ -10,10 +10,10 @@ Gaps: opening hours, customers' languages, surveys that were not answered (so no
      a setting), NPS and CES (not taken for CSAT). A thread has neither tags nor a time of change: messages are listed
      by time; changes without one are seen on open threads, on those that were closed in the last two days, on the first
      thread of a changed ticket and on deleted ones. Another owner or inbox of a closed thread may stay unseen until its
-     next message. Threads without any message. A restored thread stays deleted. When a thread was marked as spam,
-     deleted or merged. Moves between inboxes and teams, which show only as the present one. Broadcasts and imported
-     threads look like others. A reply that an app wrote on a user's seat is known only where HubSpot says so. Comments
-     cannot be deleted.
+     next message. Threads without any message. That a thread was restored, until it is listed. When a thread was
+     marked as spam, deleted or merged. Moves between inboxes and teams, which show only as the present one. Broadcasts
+     and imported threads look like others. A reply that an app wrote on a user's seat is known only where HubSpot says
+     so. Comments cannot be deleted.
 """
 
 from __future__ import annotations

@@ -860,9 +860,10 @@ def _made_at(ulid: str) -> Instant | None:
 
 
 def _deleted(ticket: _Ticket) -> Iterator[Record]:
-    """What is left of it: that it was there, and when it was deleted, by hand or as spam."""
+    """What is left of it, deleted by hand or as spam: that it was there. When is not told, so that it counts again once
+    it is restored; a date would be history."""
     yield Conversation(str(ticket.id), ticket.created_at, "done", ticket.updated_at)
-    yield Event(f"{ticket.id}:deleted", str(ticket.id), ticket.updated_at, "deleted")
+    yield Event(f"{ticket.id}:deleted", str(ticket.id), None, "deleted")
 
 
 def _records(told: _Told, desk: _Desk) -> list[Record]:
