@@ -1246,6 +1246,18 @@ def test_the_plan_names_what_applying_would_find_that_a_service_cannot_take(
     assert "nothing to write; 0 done already; 1 left for tomorrow by the daily budget; 1 that files" in said
 
 
+def test_the_command_warns_when_what_was_written_could_not_be_read_into_the_store(
+    conn: Connection, tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: Any) -> None:
+        raise Transient("it is down")
+
+    monkeypatch.setattr("connector.pull.reread", down)
+    slow(conn, "7")
+    done = called(tmp_path, "push", "--apply")
+    assert (done.exit_code, "could not be read back into the store (it is down)" in done.stderr) == (0, True)
+
+
 def test_what_stayed_unknown_makes_the_command_fail(conn: Connection, tmp_path: Path, desk: Desk) -> None:
     desk.after[("add_tag", "7")] = Killed()
     slow(conn, "7")
