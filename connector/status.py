@@ -21,6 +21,7 @@ CRASHED_AFTER_S = 900.0
 SOURCES = """
 SELECT s.id, s.name, s.state, s.since, s.reason, s.last_synced_at AS synced_at,
     (SELECT max(started_at) FROM runs WHERE source_id = s.id AND ended_at IS NULL) AS running_since,
+    (SELECT max(ended_at) FROM runs WHERE source_id = s.id AND what = 'sync' AND outcome = 'ok') AS finished_at,
     (SELECT count(*) FROM rejects WHERE source_id = s.id) AS rejected,
     (SELECT count(*) FROM conversations WHERE source_id = s.id) AS conversations,
     -- one pass over the table; by its index on the vendor's ids it would take several times as long
@@ -42,7 +43,8 @@ SELECT period, detail FROM ledger WHERE what = 'digest' AND state = 'failed' AND
 
 @dataclass(frozen=True)
 class SourceStatus:
-    """``age_s`` is the time since all streams were last read to their end; ``stale`` whether that is too long.
+    """``age_s`` is how old the data is: since the last run that read all streams to their end began. ``stale`` is
+    whether too long has passed since one ended.
 
     ``configured`` is False for a source that the config no longer has: its data is kept and grows old.
     """
@@ -97,8 +99,9 @@ def _source(row: Row, configured: bool, limit: float, now: Instant) -> SourceSta
     first = row["synced_at"] is None
     since = row["running_since"] if first else row["synced_at"]
     age = None if since is None else (now - since) / 1000
-    # A first sync under way takes hours, however often the later ones are.
-    late = age is None or age > (max(limit, late_after_s("")) if first else limit)
+    # A first sync takes hours, however often the later ones are: one under way is not late, nor is its end.
+    idle = age if first or row["finished_at"] is None else (now - row["finished_at"]) / 1000
+    late = idle is None or idle > (max(limit, late_after_s("")) if first else limit)
     return SourceStatus(
         row["name"],
         row["state"],

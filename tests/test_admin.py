@@ -322,6 +322,18 @@ def test_fresh_data_needs_nobody(store: Connection) -> None:
     assert (found.problems, found.age_s, found.sources[0].stale) == ((), 3600, False)
 
 
+def test_a_long_run_that_has_just_ended_is_not_late_though_its_data_is_as_old_as_its_beginning(
+    store: Connection,
+) -> None:
+    began = NOW - 5 * HOUR
+    store.execute(
+        "INSERT INTO runs (source_id, what, started_at, ended_at, outcome) VALUES (?, 'sync', ?, ?, 'ok')",
+        (source(store, synced=began), began, NOW - 60_000),
+    )
+    found = status(store, config("*/15 * * * *"), NOW).sources[0]
+    assert (found.age_s, found.stale) == (5 * 3600, False)
+
+
 @pytest.mark.parametrize(
     ("sync", "age_h", "late"),
     [

@@ -683,20 +683,25 @@ def test_a_figure_says_when_data_is_missing(desk: Desk, sql: str, reason: str) -
     ("as_of", "reason"),
     [
         ("2026-11-30T00:00:00Z", "the period is not over"),
-        ("2026-12-01T00:30:00Z", "desk was last read at 2026-11-30T23:50:00.000Z"),
-        ("2026-12-01T01:00:00Z", None),
+        ("2026-12-01T00:30:00Z", "desk was last read at 2026-11-30T23:40:00.000Z"),
+        ("2026-12-01T00:59:00Z", "desk was last read at 2026-11-30T23:55:00.000Z"),
+        ("2026-12-01T01:30:00Z", None),
         ("2026-12-02T00:00:00Z", None),
     ],
 )
 def test_as_of_an_instant_what_had_been_read_by_then_decides(desk: Desk, as_of: str, reason: str | None) -> None:
+    """A run has read the desk as it was when it began; it tells that once it has ended."""
     desk.conn.execute("UPDATE sources SET first_synced_at = ?", (from_iso("2026-11-20T00:00:00Z"),))
-    for what, outcome, ended in (
-        ("sync", "ok", "2026-11-30T23:50:00Z"), ("sync", "failed", "2026-12-01T00:10:00Z"),
-        ("check", "ok", "2026-12-01T00:20:00Z"), ("sync", "ok", "2026-12-01T01:00:00Z"),
-    ):  # fmt: skip
+    for what, outcome, began, ended in (
+        ("sync", "ok", "2026-11-30T23:40:00Z", "2026-11-30T23:50:00Z"),
+        ("sync", "failed", "2026-12-01T00:05:00Z", "2026-12-01T00:10:00Z"),
+        ("check", "ok", "2026-12-01T00:15:00Z", "2026-12-01T00:20:00Z"),
+        ("sync", "ok", "2026-11-30T23:55:00Z", "2026-12-01T00:50:00Z"),
+        ("sync", "ok", "2026-12-01T00:55:00Z", "2026-12-01T01:05:00Z"),
+    ):
         desk.conn.execute(
-            "INSERT INTO runs (source_id, what, started_at, ended_at, outcome) VALUES (1, ?, 0, ?, ?)",
-            (what, from_iso(ended), outcome),
+            "INSERT INTO runs (source_id, what, started_at, ended_at, outcome) VALUES (1, ?, ?, ?, ?)",
+            (what, from_iso(began), from_iso(ended), outcome),
         )
     assert desk.value("conversation_volume", now=from_iso(as_of)).incomplete == reason
 

@@ -126,6 +126,14 @@ def test_a_run_is_kept_with_what_it_did(deployed: Deploy) -> None:
     assert first == still_first < last
 
 
+def test_a_run_has_read_its_source_as_it_was_when_it_began(deployed: Deploy) -> None:
+    """What came between the listing and the end of a long run is not in: a day that ended meanwhile is not complete."""
+    made = deployed(fake=Fake({"conversations": pages(2)}))
+    run(made)
+    [(began, ended, synced)] = ask(made, "SELECT started_at, ended_at, last_synced_at FROM runs, sources")
+    assert began == synced < ended
+
+
 @pytest.mark.parametrize("limit", ["PAGES", "RECORDS", "SECONDS"])
 def test_a_batch_is_committed_by_pages_records_or_time(
     deployed: Deploy, monkeypatch: pytest.MonkeyPatch, limit: str

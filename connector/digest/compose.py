@@ -11,7 +11,7 @@ from connector.digest import change
 from connector.digest.look import to_look_at
 from connector.digest.model import Cell, Digest, Line, Reason, Table
 from connector.metric import Metric, Value, compute, target_of
-from connector.metric.coverage import bounds, lacking
+from connector.metric.coverage import bounds, data_until, lacking
 from connector.metric.listing import met
 from connector.models import Instant
 from connector.period import Period, comparable, local_date
@@ -60,7 +60,7 @@ def compose(conn: Connection, config: Config, period: Period, now: Instant) -> D
         before=before,
         zone=config.zone,
         now=now,
-        data_until=_until(sources),
+        data_until=data_until(conn, config),
         reasons=tuple(_reasons(conn, sources, period, now)),
         lines=tuple(_lines(config, catalogue, values, earlier, lacking(conn, config))),
         tables=tables,
@@ -161,12 +161,6 @@ def _sources(conn: Connection, config: Config) -> list[Row]:
     configured = {service.name for service in config.services}
     rows = conn.execute("SELECT name, state, since, last_synced_at FROM sources ORDER BY name").fetchall()
     return [row for row in rows if row["name"] in configured or not configured]
-
-
-def _until(sources: Sequence[Row]) -> Instant | None:
-    """When the source that was read longest ago was read; None while one has not been."""
-    lasts = [row["last_synced_at"] for row in sources]
-    return min(lasts) if lasts and None not in lasts else None
 
 
 def _reasons(conn: Connection, sources: Sequence[Row], period: Period, now: Instant) -> Iterator[Reason]:

@@ -82,3 +82,4 @@ def shadow(conn: Connection) -> None:
         conn.execute(f"DROP TABLE IF EXISTS temp.{table}")
         conn.execute(f"CREATE TEMP TABLE {table} AS SELECT * FROM main.{table} WHERE 0")
         conn.execute(f"CREATE INDEX temp.{table}_of ON {table} ({', '.join(c for c in _PLACE if c in columns)})")
+    conn.execute("CREATE INDEX temp.fact_conversations_by_contact ON fact_conversations (contact_id, created_at)")

@@ -17,10 +17,9 @@ def incomplete(conn: Connection, config: Config, period: Period, now: Instant) -
     """
     if now < period.end:
         return "the period is not over"
-    configured = {service.name for service in config.services}
-    sources = conn.execute(_READ, {"now": now}).fetchall()
+    sources = [row for row in conn.execute(_READ, {"now": now}) if _is_read(row[0], config)]
     for name, state, last in sources:
-        if (name in configured or not configured) and (last is None or last < period.end):
+        if last is None or last < period.end:
             until = f"{name} was last read at {to_iso(last)}" if last else f"{name} was never read to its end"
             return until if state == "ok" else f"{until} and cannot be read at present ({state})"
     return None if sources else "nothing has been read yet"
@@ -29,7 +28,7 @@ def incomplete(conn: Connection, config: Config, period: Period, now: Instant) -
 # As of an earlier instant, the last reading is the last one that had ended by then; before the first, as for the facts,
 # nothing is known of what was known, and today's stands.
 _READ = """
-SELECT name, state, CASE WHEN last_synced_at > :now AND first_synced_at <= :now THEN coalesce((SELECT max(ended_at)
+SELECT name, state, CASE WHEN last_synced_at > :now AND first_synced_at <= :now THEN coalesce((SELECT max(started_at)
     FROM runs WHERE source_id = s.id AND what = 'sync' AND outcome = 'ok' AND ended_at <= :now), first_synced_at)
     ELSE last_synced_at END FROM sources s ORDER BY name
 """
@@ -37,16 +36,22 @@ SELECT name, state, CASE WHEN last_synced_at > :now AND first_synced_at <= :now 
 
 def lacking(conn: Connection, config: Config) -> dict[str, dict[str, str]]:
     """By source that has conversations: the KPIs that it cannot feed, and why."""
-    configured = {service.name for service in config.services}
     rows = conn.execute(
         "SELECT name, lacks FROM sources s WHERE EXISTS (SELECT 1 FROM conversations WHERE source_id = s.id) ORDER BY 1"
     )
-    return {name: json.loads(lacks) for name, lacks in rows if name in configured or not configured}
+    return {name: json.loads(lacks) for name, lacks in rows if _is_read(name, config)}
 
 
-def data_until(conn: Connection) -> Instant | None:
+def _is_read(source: str, config: Config) -> bool:
+    """One that the config no longer has keeps nothing waiting, and makes nothing old."""
+    configured = {service.name for service in config.services}
+    return source in configured or not configured
+
+
+def data_until(conn: Connection, config: Config) -> Instant | None:
     """When the source that was read longest ago was read; None while one has not been."""
-    lasts = [row[0] for row in conn.execute("SELECT last_synced_at FROM sources")]
+    rows = conn.execute("SELECT name, last_synced_at FROM sources")
+    lasts = [last for name, last in rows if _is_read(name, config)]
     return min(lasts) if lasts and None not in lasts else None
 
 

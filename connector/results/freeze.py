@@ -134,7 +134,7 @@ class _Drafts:
     def __init__(self, conn: Connection, config: Config, period: Period, now: Instant, as_of: Instant | None) -> None:
         self.config, self.period, self.now, self.as_of = config, period, now, as_of
         self.prints = fingerprint(conn, config)
-        self.until = data_until(conn)
+        self.until = data_until(conn, config)
         self.cursors = _cursors(conn)
         self.catalogue = registry.metrics()
 

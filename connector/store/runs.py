@@ -51,13 +51,14 @@ class Ended(NamedTuple):
 def end(conn: Connection, source_id: int, run_id: int, at: Instant, ended: Ended) -> None:
     """Close the run and say how the source is now, in one transaction.
 
-    A run that was stopped says nothing about its source, nor does one that read only some conversations again.
+    A run that was stopped says nothing about its source, nor does one that read only some conversations again. One that
+    went well has read its source as it was when it began: what came while it went on may have been missed.
     """
     counts = ended.counts
     with transaction(conn):
-        [(what,)] = conn.execute(
+        [(what, began)] = conn.execute(
             "UPDATE runs SET ended_at = ?, outcome = ?, error = ?, read = ?, new = ?, changed = ?, unchanged = ?, "
-            "rejected = ?, requests = ?, waited_s = ? WHERE id = ? RETURNING what",
+            "rejected = ?, requests = ?, waited_s = ? WHERE id = ? RETURNING what, started_at",
             (
                 *(at, ended.outcome, ended.error, counts.read, counts.new, counts.changed, counts.unchanged),
                 *(counts.rejected, ended.requests, ended.waited_s, run_id),
@@ -68,7 +69,7 @@ def end(conn: Connection, source_id: int, run_id: int, at: Instant, ended: Ended
         if what == "sync" and ended.outcome == "ok":
             conn.execute(
                 "UPDATE sources SET first_synced_at = coalesce(first_synced_at, ?), last_synced_at = ? WHERE id = ?",
-                (at, at, source_id),
+                (at, began, source_id),
             )
 
 
