@@ -256,6 +256,28 @@ def test_a_secret_s_file_lies_among_the_secrets_whatever_the_section_is_called(
     assert (tmp_path / "secrets" / "..%2Fshop%2Ffr-token").read_text("utf-8") == "s"
 
 
+def test_a_renewed_secret_is_its_owner_s_alone_whoever_could_read_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    keep = keeper("shop", tmp_path)
+    keep("token", "an old and longer one")
+    secret = tmp_path / "secrets" / "shop-token"
+    secret.chmod(0o644)
+    keep("token", "new")
+    assert (secret.read_text("utf-8"), stat.S_IMODE(secret.stat().st_mode)) == ("new", 0o600)
+
+
+def test_without_a_config_one_is_written_that_only_its_owner_can_read(tmp_path: Path) -> None:
+    (tmp_path / "records.jsonl").write_text('{"id": "1", "created_at": "2026-11-20T09:00:00Z"}\n', "utf-8")
+    terminal = Terminal(tmp_path, "connect", "archive", "--adapter", "files")
+    terminal.answer("path", "records.jsonl")
+    assert terminal.end() == 0, terminal.shown
+    path = tmp_path / "deskpulse.toml"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert load(path).service("archive").adapter == "files"
+
+
 def test_the_next_step_after_connecting_a_chat_is_not_a_sync(folder: Path) -> None:
     with Sandbox() as sandbox:
         terminal = Terminal(folder, "connect", "slack")

@@ -283,6 +283,13 @@ def test_a_private_note_can_be_read_back_and_taken_away(small: tuple[Sandbox, Cl
     assert sandbox.violations == []
 
 
+def test_a_list_that_was_read_before_a_write_is_told_anew_after_it(small: tuple[Sandbox, Client]) -> None:
+    _, client = small
+    before = [row["id"] for row in listed(client.get("/conversations?status=all"))]
+    client.post(f"/conversations/{before[-1]}/messages", {"content": "[deskpulse] slow", "private": True})
+    assert [row["id"] for row in listed(client.get("/conversations?status=all"))] == [before[-1], *before[:-1]]
+
+
 def test_a_message_to_a_customer_is_a_violation_that_shows(small: tuple[Sandbox, Client]) -> None:
     sandbox, client = small
     sent = client.post("/conversations/3/messages", {"content": "Dear customer"})
@@ -461,6 +468,28 @@ def test_history_is_told_as_reporting_events(small: tuple[Sandbox, Client]) -> N
     assert told[0]["value_in_business_hours"] == 1.0
     assert told[1]["value_in_business_hours"] == 3600.0
     assert told[2]["value_in_business_hours"] == 0.0, "12:00 to 13:00 in Paris is the lunch break"
+
+
+def test_a_wait_begins_with_the_first_question_and_a_bot_that_handed_over_resolved_nothing(tmp_path: Path) -> None:
+    def at(minute: int) -> str:
+        return f"2026-03-02T10:{minute:02}:00Z"
+
+    said = [("customer", 0), ("bot", 1), ("agent", 10), ("customer", 20), ("customer", 25), ("agent", 30)]
+    messages = [{"id": n, "at": at(minute), "author": who} for n, (who, minute) in enumerate(said)]
+    done = {"at": at(40), "kind": "status", "value": "done"}
+    records = [
+        {"id": "talk", "messages": messages},
+        {"id": "bot", "messages": messages[:2], "events": [done]},
+        {"id": "both", "messages": messages[:2], "events": [{"at": at(5), "kind": "handoff"}, done]},
+    ]
+    file = tmp_path / "waits.jsonl"
+    file.write_text("\n".join(map(json.dumps, records)), "utf-8")
+    told = [[(e["name"], e["value"]) for e in case.events] for case in Sandbox(file).chatwoot.tables.cases.values()]
+    assert told == [
+        [("first_response", 600.0), ("reply_time", 600.0)],
+        [("conversation_resolved", 2400.0), ("conversation_bot_resolved", 2400.0)],
+        [("conversation_bot_handoff", 300.0), ("conversation_resolved", 2400.0)],
+    ]
 
 
 def test_a_changed_rating_is_one_row_with_the_latest_score_at_the_first_time(small: tuple[Sandbox, Client]) -> None:
