@@ -286,6 +286,26 @@ def test_slow_first_response_points_at_late_answers_and_at_waits_that_are_too_lo
     }
 
 
+@pytest.mark.parametrize("rule", ["slow-first-response", "unanswered", "sla-breached"])
+def test_nobody_is_told_of_a_wait_that_is_longer_than_what_has_been_read(
+    rule: str, conn: Connection, tmp_path: Path
+) -> None:
+    """The reply may have come since: a source that was read seven hours ago knows of waits of an hour."""
+    asked = NOW - 8 * HOUR
+    own = fact(conn, "quiet", first_asked_at=asked, waiting_since=asked)
+    conn.execute(
+        "INSERT INTO fact_sla (conversation_id, seq, metric, clock, target_s, started_at, due_at) "
+        "VALUES (?, 1, 'first_response_time', 'calendar', 14400, ?, ?)",
+        (own, asked, asked + 4 * HOUR),
+    )
+    settings = {} if rule == "sla-breached" else {"over": "4h"}
+    conn.execute("UPDATE sources SET last_synced_at = ?", (NOW - 7 * HOUR,))
+    assert pointed_at(conn, tmp_path, rule, **settings) == {}
+    conn.execute("UPDATE sources SET last_synced_at = ?", (NOW - 2 * HOUR,))
+    (said,) = pointed_at(conn, tmp_path, rule, **settings).values()
+    assert ("2 h" if rule == "sla-breached" else "6 h") in said
+
+
 def test_the_budget_goes_to_the_freshest_events_of_all_rules(conn: Connection, tmp_path: Path) -> None:
     slow(conn, "days-ago", ago=50)
     fact(conn, "since-yesterday", waiting_since=NOW - 25 * HOUR)

@@ -17,7 +17,7 @@ from connector.errors import ConfigError, ConnectorError
 from connector.period import parse
 from connector.schedule import Due, Job
 from connector.store import Connection, connect
-from connector.store.lock import locked
+from connector.store.lock import lock_of, locked
 from connector.store.write import Store
 
 
@@ -32,7 +32,7 @@ def run(ctx: click.Context, once: bool) -> None:
     """
     config = the_config(ctx)
     clock = clock_of(config)
-    with locked(config.database.with_suffix(".run"), "another `deskpulse run` is at work on this store"):
+    with locked(lock_of(config.database, "run"), "another `deskpulse run` is at work on this store"):
         Store.open(config.database, demo=config.demo).close()
         with asked_to_stop() as stop, closing(connect(config.database)) as conn:
             todo = jobs(config, clock, stop, strict=once)
@@ -78,7 +78,7 @@ def _push(config: Config, clock: Clock) -> str:
     if report.stopped:
         raise ConnectorError(report.stopped)
     done = ", ".join(f"{count} {state}" for state, count in sorted(report.counts().items()))
-    return f"push: {done or 'nothing to write'}"
+    return "\n".join(filter(None, [f"push: {done or 'nothing to write'}", report.warning]))
 
 
 def _digest(config: Config, clock: Clock, due: Due) -> str:

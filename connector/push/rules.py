@@ -1,8 +1,10 @@
 """What is worth pointing at: rules as data. Each is a question to the fact tables and a sentence with its figures.
 
 A rule's SQL gives, per conversation, ``at`` (the event's instant: of a wait, when it passed its limit), ``since`` and
-``until`` (what was measured; until NULL while it goes on), ``figure``, ``threshold`` and ``what``. It may use :now
-and :over_ms. Durations are in calendar time, because a rule also looks at waits that have not ended.
+``until`` (what was measured; until NULL while it goes on), ``figure``, ``threshold`` and ``what``. It may use :over_ms
+and, for what goes on, the table ``known``: up to which ``now`` a ``source_id`` has been read. A reply that came after
+that is not known, so nobody is told of a longer wait. Durations are in calendar time, because a rule also looks at
+waits that have not ended.
 """
 
 from __future__ import annotations
@@ -71,12 +73,12 @@ SLOW = Kind(
     "duration",
     """
     SELECT conversation_id, first_asked_at + :over_ms AS at, first_asked_at AS since,
-        first_response_at AS until, coalesce(first_response_s, (:now - first_asked_at) / 1000.0) AS figure,
+        first_response_at AS until, coalesce(first_response_s, (known.now - first_asked_at) / 1000.0) AS figure,
         :over_ms / 1000.0 AS threshold, NULL AS what
-    FROM fact_conversations
+    FROM fact_conversations JOIN known USING (source_id)
     WHERE excluded IS NULL AND direction IS NOT 'outbound' AND first_asked_at IS NOT NULL
         AND (first_response_s > :over_ms / 1000.0
-             OR first_response_at IS NULL AND waiting_since IS NOT NULL AND :now - first_asked_at > :over_ms)
+             OR first_response_at IS NULL AND waiting_since IS NOT NULL AND known.now - first_asked_at > :over_ms)
     """,
     over_s=4 * 3600,
 )
@@ -104,9 +106,10 @@ BREACHED = Kind(
     "duration",
     """
     SELECT s.conversation_id, s.due_at AS at, s.due_at AS since, s.completed_at AS until,
-        max((coalesce(s.completed_at, :now) - s.due_at) / 1000.0) AS figure, s.target_s AS threshold, s.metric AS what
-    FROM fact_sla s JOIN fact_conversations f USING (conversation_id)
-    WHERE f.excluded IS NULL AND s.due_at < :now AND (s.completed_at IS NULL OR s.completed_at > s.due_at)
+        max((coalesce(s.completed_at, known.now) - s.due_at) / 1000.0) AS figure, s.target_s AS threshold,
+        s.metric AS what
+    FROM fact_sla s JOIN fact_conversations f USING (conversation_id) JOIN known ON known.source_id = f.source_id
+    WHERE f.excluded IS NULL AND s.due_at < known.now AND (s.completed_at IS NULL OR s.completed_at > s.due_at)
         AND s.due_at >= :from
     GROUP BY s.conversation_id
     """,
@@ -180,9 +183,10 @@ UNANSWERED = Kind(
     "duration",
     """
     SELECT conversation_id, waiting_since + :over_ms AS at, waiting_since AS since, NULL AS until,
-        (:now - waiting_since) / 1000.0 AS figure, :over_ms / 1000.0 AS threshold, NULL AS what
-    FROM fact_conversations
-    WHERE excluded IS NULL AND status <> 'done' AND waiting_since IS NOT NULL AND :now - waiting_since > :over_ms
+        (known.now - waiting_since) / 1000.0 AS figure, :over_ms / 1000.0 AS threshold, NULL AS what
+    FROM fact_conversations JOIN known USING (source_id)
+    WHERE excluded IS NULL AND status <> 'done' AND waiting_since IS NOT NULL
+        AND known.now - waiting_since > :over_ms
     """,
     over_s=24 * 3600,
 )
@@ -227,8 +231,9 @@ PROMISED = {
 NOT_YET = {"en": "not yet, {now}", "fr": "pas encore, {now}"}
 
 ALL = """
-SELECT m.*, c.vendor_id, c.tags, c.link, s.name AS service FROM ({sql}) m
-JOIN conversations c ON c.id = m.conversation_id JOIN sources s ON s.id = c.source_id
+WITH known AS (SELECT id AS source_id, min(:now, coalesce(last_synced_at, :now)) AS now FROM sources)
+SELECT m.*, c.vendor_id, c.tags, c.link, s.name AS service, known.now FROM ({sql}) m
+JOIN conversations c ON c.id = m.conversation_id JOIN sources s ON s.id = c.source_id JOIN known USING (source_id)
 WHERE m.at >= :from AND m.at <= :now ORDER BY m.at DESC, c.id
 """
 
@@ -251,7 +256,7 @@ def matches(conn: Connection, config: Config, rule: Rule, now: Instant) -> Itera
     over_s = kind.over_s if rule.over_s is None else rule.over_s
     asked = {"now": now, "over_ms": round((over_s or 0) * 1000), "from": now - config.push.days * 86_400_000}
     for row in conn.execute(ALL.format(sql=kind.sql), asked).fetchall():
-        words = _words(kind, row, config, now)
+        words = _words(kind, row, config)
         yield Match(
             at=row["at"],
             rule=rule,
@@ -266,9 +271,9 @@ def matches(conn: Connection, config: Config, rule: Rule, now: Instant) -> Itera
         )
 
 
-def _words(kind: Kind, row: Row, config: Config, now: Instant) -> dict[str, str]:
+def _words(kind: Kind, row: Row, config: Config) -> dict[str, str]:
     language, zone = config.language, config.tz
-    not_yet = NOT_YET[language].format(now=moment(now, zone, language))
+    not_yet = NOT_YET[language].format(now=moment(row["now"], zone, language))
     return {
         "figure": _figure(kind, row["figure"], language),
         "over": "" if row["threshold"] is None else duration(row["threshold"], language),

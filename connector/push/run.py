@@ -17,7 +17,7 @@ from connector.push.diff import Plan, plan
 from connector.push.hands import Hands, Receipt, Unexpected
 from connector.push.outbox import Action
 from connector.store import Connection, connect
-from connector.store.lock import locked
+from connector.store.lock import lock_of, locked
 
 
 @dataclass
@@ -75,7 +75,7 @@ def pushing(config: Config) -> Iterator[None]:
     """
     from connector.store.write import Store  # lazily: planning must not import what writing needs
 
-    with locked(config.database.with_name(f"{config.database.name}.push"), "another push is at work on this store"):
+    with locked(lock_of(config.database, "push"), "another push is at work on this store"):
         connect(config.database).close()
         Store.open(config.database, demo=config.demo).close()
         yield

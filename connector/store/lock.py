@@ -44,6 +44,6 @@ def _opened(path: Path) -> TextIO:
         ) from None
 
 
-def lock_of(database: Path) -> Path:
-    """The lock file of a store's one writer."""
-    return database.with_name(database.name + ".lock")
+def lock_of(database: Path, work: str = "lock") -> Path:
+    """The lock file of a store's one writer, or of other work on it that is done by one at a time."""
+    return database.with_name(f"{database.name}.{work}")
