@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,12 +25,14 @@ from connector.clock import Clock
 from connector.config import Config, ServiceConfig
 from connector.doctor import FINE, Diagnosis, examine
 from connector.errors import ConfigError
+from connector.models import Agent, Inbox, Team
 from connector.secrets import ALLOW_CLEAR, is_secret, keep_in_keyring, secret_fields, settings_of
 
 Ask = Callable[[str, FieldInfo, bool], str]
 """(setting, its field, may it be left empty) → what the admin typed; secrets without echo."""
 Keep = Callable[[str, str], str]
 """(setting, secret) → the reference that stands in the config."""
+DIRECTORY = {"inboxes": Inbox, "teams": Team, "agents": Agent}
 REFERENCE = re.compile(r"(env|file|keyring):")
 
 
@@ -125,6 +129,18 @@ def tried(section: ServiceConfig, config: Config, clock: Clock) -> list[Diagnosi
     """What doctor finds out with the new section."""
     others = tuple(service for service in config.services if service.name != section.name)
     return list(examine(replace(config, services=(*others, section)), [section.name], clock))
+
+
+def held(section: ServiceConfig, config: Config, clock: Clock) -> dict[str, int]:
+    """How many agents, teams, inboxes the service's directory has, by kind; nothing is stored. Empty where it has none
+    to read. ServiceError when it cannot be read."""
+    adapter, http = registry.connect(section, config, clock)
+    with closing(http):
+        if "directory" not in getattr(adapter, "streams", ()):
+            return {}
+        records = {record for page in adapter.pull("directory", None, lambda *_: False) for record in page.records}
+    counted = Counter(type(record) for record in records)
+    return {word: counted[kind] for word, kind in DIRECTORY.items() if counted[kind]}
 
 
 def worst(findings: Iterable[Diagnosis]) -> int:

@@ -124,8 +124,12 @@ def _service(service: ServiceConfig, config: Config, clock: Clock) -> Iterator[D
         return
     with closing(http):
         yield Diagnosis(service.name, Finding("settings", True, f"{service.adapter}: {_abilities(adapter)}"), FINE)
-        yield from _probed(service.name, adapter)
-        yield from (Diagnosis(service.name, finding, FINE) for finding in (*_wire(http, config), *_pace(adapter, http)))
+        failed = False
+        for diagnosis in _probed(service.name, adapter):
+            failed = failed or diagnosis.exit != FINE
+            yield diagnosis
+        foretold = [] if failed else _pace(adapter, http)
+        yield from (Diagnosis(service.name, finding, FINE) for finding in (*_wire(http, config), *foretold))
 
 
 def _abilities(adapter: Any) -> str:

@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 
 import adapters
 from connector import registry
-from connector.cli import cli
+from connector.cli import cli, main
 from connector.clock import FixedClock
 from connector.config import Config, load
 from connector.contract import Finding, Service
@@ -27,7 +27,7 @@ from connector.doctor import examine
 from connector.errors import AuthFailed, ConfigError, Transient, UsageError
 from connector.models import Instant, from_iso
 from connector.status import late_after_s, longest_pause_s, status
-from connector.store import Connection
+from connector.store import Connection, OperationalError
 from connector.store.write import Store
 
 NOW = from_iso("2026-11-20T12:00:00Z")
@@ -503,3 +503,23 @@ def test_the_longest_pause_agrees_with_the_scheduler(line: str) -> None:
 
 def test_late_is_twice_the_pause_but_never_two_hours_more() -> None:
     assert [late_after_s(line) / 3600 for line in ("*/15 * * * *", "0 8 * * *", "0 8 * * 1", "")] == [0.5, 26, 170, 26]
+
+
+# --- when the store fails --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["database or disk is full", "disk I/O error", "database is locked"])
+def test_a_store_that_fails_in_the_midst_is_one_sentence_with_what_to_do(
+    what: str, store: Connection, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: Any) -> None:
+        raise OperationalError(what)
+
+    config()
+    monkeypatch.setattr("connector.cli.admin.status_of", fails)
+    with pytest.raises(SystemExit) as ended:
+        main(["status"])
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    whole = "what was committed before is whole: see to it, then run it again to go on"
+    assert said == f"deskpulse: the store failed: {what}; {whole}\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import stat
 import subprocess
@@ -100,7 +101,10 @@ def test_an_inbox_is_connected_and_the_config_keeps_its_comments(folder: Path) -
     secret = folder / "secrets" / "chatwoot-token"
     assert secret.read_text("utf-8") == sandbox.token
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
-    assert "inbox" in terminal.shown
+    world = sandbox.world
+    found = rf"found: {len(world.inboxes)} inboxes, {len(world.teams)} teams, \d+ agents\b"
+    assert re.search(found, terminal.shown)
+    assert not [one["name"] for one in world.inboxes if one["name"] in terminal.shown]
 
 
 @pytest.mark.parametrize("kind", VENDORS.values(), ids=VENDORS)

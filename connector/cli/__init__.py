@@ -74,6 +74,19 @@ def main(argv: list[str] | None = None) -> Any:
         _fail(str(error), 2)
     except ConnectorError as error:
         _fail(str(error), 1)
+    except Exception as error:
+        if failed := _of_the_store(error):
+            _fail(failed, 1)
+        raise
+
+
+def _of_the_store(error: Exception) -> str:
+    """A full disk, a failing one, a store that somebody holds for too long; empty for anything else."""
+    from connector.store import OperationalError
+
+    if not isinstance(error, OperationalError):
+        return ""
+    return f"the store failed: {error}; what was committed before is whole: see to it, then run it again to go on"
 
 
 def _fail(message: str, code: int) -> None:

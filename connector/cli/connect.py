@@ -11,8 +11,8 @@ from pydantic.fields import FieldInfo
 from connector import registry
 from connector.cli.admin import say
 from connector.clock import clock_of
-from connector.config import config_path, load
-from connector.connecting import ask_for, keeper, kept, tried, worst, write_section
+from connector.config import Config, ServiceConfig, config_path, load
+from connector.connecting import ask_for, held, keeper, kept, tried, worst, write_section
 from connector.doctor import FINE, WRONG
 from connector.errors import ConfigError, ConnectorError
 from connector.secrets import is_secret
@@ -42,9 +42,19 @@ def connect(ctx: click.Context, name: str, adapter: str | None) -> None:
     if (code := worst(found)) != FINE:
         failure = ConfigError if code == WRONG else ConnectorError
         raise failure(f"{path} stays as it was: see above, then run `deskpulse connect {quote(name)}` again")
+    click.echo(_found(section, config))
     write_section(path, kept(section, config, keeper(name, path.parent)))
     then = f"run `deskpulse sync {quote(name)}`" if hasattr(kind, "pull") else f'write to = ["{name}"] under [digest]'
     click.echo(f"[services.{name}] is in {path} now: {then}")
+
+
+def _found(section: ServiceConfig, config: Config) -> str:
+    """What can be counted at once; that it cannot be is no reason to refuse a credential that works."""
+    try:
+        counted = held(section, config, clock_of(config))
+    except ConnectorError as error:
+        return f"what is in it was not counted: {error}"
+    return f"found: {', '.join(f'{count} {what}' for what, count in counted.items()) or 'it can be used'}"
 
 
 def _adapter_of(path: Path, name: str) -> str:
