@@ -39,6 +39,14 @@ def parse(text: str, zone: str, now: Instant, bounds: tuple[Instant, Instant] | 
     return span(first, last, zone, text.strip())
 
 
+def begun(period: Period, zone: str, now: Instant) -> Period:
+    """The period itself; UsageError when it had not begun: a figure of nothing would look like one of a quiet day."""
+    if period.start > now:
+        local = datetime.fromtimestamp(now / 1000, ZoneInfo(zone)).isoformat()
+        raise UsageError(f"the period {period.text} had not begun at {local}: ask for an earlier one")
+    return period
+
+
 def span(first: date, last: date, zone: str, text: str | None = None) -> Period:
     """The period of the local days ``first`` to ``last``, both included."""
     canonical = first.isoformat() if first == last else f"{first}..{last}"

@@ -789,6 +789,11 @@ def test_the_command_sends_and_fails_loudly(conn: Connection, tmp_path: Path, ch
     ]
 
 
+def test_a_digest_of_a_day_that_has_not_begun_is_refused(conn: Connection, tmp_path: Path) -> None:
+    found = called(tmp_path, "--period", "2027-01-04")
+    assert "the period 2027-01-04 had not begun" in str(found.exception)
+
+
 def test_preview_and_send_exclude_each_other_and_again_needs_send(conn: Connection, tmp_path: Path) -> None:
     for arguments in (("--preview", "--send"), ("--again",)):
         assert isinstance(called(tmp_path, *arguments).exception, UsageError)

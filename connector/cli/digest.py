@@ -18,7 +18,7 @@ from connector.digest.send import frozen
 from connector.errors import ConnectorError, UsageError
 from connector.metric.coverage import bounds
 from connector.models import Instant, to_iso
-from connector.period import Period, parse
+from connector.period import Period, begun, parse
 from connector.store import Connection, connect
 
 DEFAULT_PERIOD = {"day": "yesterday", "week": "last-week"}
@@ -66,7 +66,8 @@ def _period(config: Config, asked: str | None, now: Instant) -> Period:
 
 
 def _parsed(conn: Connection, config: Config, asked: str | None, now: Instant) -> Period:
-    return parse(asked or DEFAULT_PERIOD[config.digest.period], config.zone, now, bounds(conn))
+    found = parse(asked or DEFAULT_PERIOD[config.digest.period], config.zone, now, bounds(conn))
+    return begun(found, config.zone, now)
 
 
 def _preview(config: Config, asked: str | None, now: Instant) -> Digest:

@@ -20,7 +20,7 @@ from connector.errors import UsageError
 from connector.metric import Metric, Value, compute
 from connector.metric.coverage import bounds
 from connector.models import Instant, from_iso
-from connector.period import FORMS, Period, parse
+from connector.period import FORMS, Period, begun, parse
 from connector.results import freeze
 from connector.store import Connection, connect
 
@@ -85,9 +85,7 @@ def asked(
         if instant is not None:
             facts.as_of(conn, config, instant)
         then = now if instant is None else instant
-        span = parse(period, config.zone, then, bounds(conn) if period == "all" else None)
-        if span.start > then:
-            raise UsageError(f"the period {span.text} had not begun at {_local(config, then)}: ask for an earlier one")
+        span = begun(parse(period, config.zone, then, bounds(conn) if period == "all" else None), config.zone, then)
         yield Question(config, conn, span, _listed(by), _filters(where), then, instant)
 
 
