@@ -9,8 +9,9 @@ Limits: 40 requests in 20 seconds and key, 100 rows a page. A third of it unless
 Gaps: no list is by time of change since: newest first until what is known, or all of it where Gorgias will not sort.
      How long events are kept is not told: before that only the last closing is dated, reopenings and assignments are
      lost. Which ticket a merged one went on in: it looks deleted. That a ticket is no longer spam; when one was put
-     into the trash. When a bot handed over. Answers to surveys sent more than 30 days before the newest survey, unless their
-     ticket is read again; a changed answer. Contacts who never wrote; a ticket's inbox where it names no integration.
+     into the trash. When a bot handed over. Answers to surveys sent more than 30 days before the newest survey, unless
+     their ticket is read again; a changed answer. Contacts who never wrote; a ticket's inbox where it names no
+     integration.
      Survey messages and chat campaigns are known by their marks, where there are any; messages of the API count as an
      integration's, whoever's name they bear, and as imported when sent long before they were created.
      Opening hours are the account's own; holidays are not told.
