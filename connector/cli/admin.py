@@ -103,8 +103,8 @@ def _row(diagnosis: Diagnosis) -> dict[str, Any]:
 def status(ctx: click.Context, as_json: bool) -> None:
     """Say how fresh and complete the data is.
 
-    Exit 0: fresh; 1: somebody has to do something (a refused credential, a sync that is late, a digest that does not get
-    out, a write that may or may not have arrived), so that monitoring can ask it.
+    Exit 0: fresh; 1: somebody has to do something (a refused credential, a late sync, a digest that does not get out, a
+    write that may or may not have arrived), so that monitoring can ask it.
     """
     config = the_config(ctx)
     with closing(connect(config.database)) as conn:
