@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import date
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Annotated, Any, ClassVar, Literal
 from zoneinfo import available_timezones
@@ -580,7 +581,7 @@ def _rating(row: _Rating, conversation: str) -> Rating:
     """Without an id, a survey is known by its offer; answers without an offer belong to one."""
     offer = f":{to_iso(row.offered_at)}" if row.offered_at else ""
     own = f"{conversation}/{row.id}" if row.id else f"{conversation}:rating{offer}"
-    answers = tuple(sorted(row.answers))
+    answers = tuple(sorted(row.answers, key=itemgetter(0)))  # of two at one instant the later line is the later
     return Rating(own, conversation, row.offered_at, answers, row.low, row.high, row.agent, row.team, row.survey)
 
 
