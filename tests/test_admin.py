@@ -198,6 +198,8 @@ def test_how_long_the_first_read_takes_is_foretold_at_the_pace_that_is_set(probe
     probed.first_read = 2.0
     said = "10,000 conversations take about 1 h 07 min, at 300 requests a minute"
     assert said in run("doctor", "probed").stdout
+    probed.error = AuthFailed("refused")
+    assert "first read" not in run("doctor", "probed").stdout, "nothing is foretold of what does not work"
 
 
 def test_a_missing_secret_is_a_finding_that_names_the_setting(probed: Any, monkeypatch: pytest.MonkeyPatch) -> None:

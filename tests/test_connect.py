@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from vendors.found import VENDORS
 
 from connector import registry
+from connector.cli import cli
 from connector.config import ServiceConfig, load
 from connector.connecting import ask_for, keeper, kept, write_section
-from connector.errors import ConfigError
+from connector.errors import ConfigError, Transient
 from connector.sandbox import Sandbox, World
 from connector.sandbox.generate import generate
 
@@ -141,6 +143,23 @@ def test_a_refused_token_adds_nothing(folder: Path) -> None:
     assert "wrong-4711" not in terminal.shown
     assert (folder / "deskpulse.toml").read_text("utf-8") == CONFIG
     assert not (folder / "secrets").exists()
+
+
+def test_a_credential_that_works_is_taken_though_what_is_there_cannot_be_counted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise Transient("it is down for a moment")
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    monkeypatch.setattr("connector.cli.connect.held", fails)
+    with Sandbox() as sandbox:
+        answers = f"{sandbox.url}\n1\n{sandbox.token}\n"
+        done = CliRunner().invoke(cli, ["connect", "chatwoot"], input=answers)
+    assert done.exit_code == 0, done.output
+    assert "what is in it was not counted: it is down for a moment" in done.output
+    assert "chatwoot" in tomllib.loads((folder / "deskpulse.toml").read_text("utf-8"))["services"]
 
 
 def test_a_wrong_answer_is_explained_and_asked_for_again(folder: Path) -> None:

@@ -24,6 +24,7 @@ from connector.pull import RunSummary
 from connector.push import apply, plan, undo
 from connector.push.run import pushing
 from connector.store import Connection, connect
+from connector.store.lock import lock_of, locked
 from connector.store.schema import migrations
 
 NOW = from_iso("2026-11-20T12:00:00+01:00")
@@ -981,6 +982,13 @@ def test_without_a_store_nothing_is_pushed_and_none_is_made(tmp_path: Path) -> N
     with pytest.raises(ConfigError, match="there is no store"):
         apply(config_of(tmp_path), FixedClock(NOW))
     assert not (tmp_path / "deskpulse.db").exists()
+
+
+def test_a_sync_at_work_keeps_no_push_from_writing(conn: Connection, tmp_path: Path, desk: Desk) -> None:
+    config = config_of(tmp_path)
+    slow(conn, "c1")
+    with locked(lock_of(config.database), "a sync"):
+        assert apply(config, FixedClock(NOW)).counts() == {"sent": 1}
 
 
 def test_only_one_push_at_a_time(conn: Connection, tmp_path: Path, desk: Desk) -> None:
