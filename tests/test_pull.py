@@ -592,8 +592,12 @@ def test_the_command_prints_json(
 def test_how_far_names_the_time_left_where_it_is_known() -> None:
     assert how_far(1200, 4800, 15) == "1,200 of 4,800 (25 %), 0:45 left"
     assert how_far(4800, 4800, 15) == "4,800 of 4,800 (100 %)"
-    assert how_far(7, None, 15) == "7"
     assert how_far(0, 10, 0) == "0 of 10 (0 %)"
+
+
+def test_how_far_names_the_pace_where_no_total_is_told_once_there_is_something_to_measure() -> None:
+    assert how_far(7, None, 9.9) == "7"
+    assert how_far(700, None, 1050) == "700, 2,400 an hour"
 
 
 def test_progress_counts_conversations_that_needed_no_reading_too(deployed: Deploy) -> None:

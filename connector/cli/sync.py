@@ -80,8 +80,12 @@ def asked_to_stop() -> Iterator[Event]:
             signal.signal(number, handler)
 
 
+MEASURED_S = 10.0
+"""Before that, a pace says nothing."""
+
+
 class ProgressBar:
-    """One line on stderr, with the time that is left where the service says how much there is."""
+    """One line on stderr, with the time that is left where the service says how much there is, else with the pace."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock, self._of, self._since, self._shown = clock, ("", ""), 0.0, 0.0
@@ -105,9 +109,9 @@ class ProgressBar:
 
 
 def how_far(done: int, total: int | None, elapsed_s: float) -> str:
-    """ "1,200 of 4,800 (25 %), 0:45 left", or as much of it as is known."""
+    """ "1,200 of 4,800 (25 %), 0:45 left"; without a total "1,200, 2,400 an hour", once there is something to measure."""
     if not total or done > total:
-        return f"{done:,}"
+        return f"{done:,}, {3600 * done / elapsed_s:,.0f} an hour" if elapsed_s >= MEASURED_S else f"{done:,}"
     left = round(elapsed_s * (total - done) / done) if done else 0
     share = f"{done:,} of {total:,} ({100 * done // total} %)"
     return f"{share}, {left // 60}:{left % 60:02d} left" if left else share
