@@ -109,7 +109,7 @@ class ProgressBar:
 
 
 def how_far(done: int, total: int | None, elapsed_s: float) -> str:
-    """ "1,200 of 4,800 (25 %), 0:45 left"; without a total "1,200, 2,400 an hour", once there is something to measure."""
+    """ "1,200 of 4,800 (25 %), 0:45 left"; without a total "1,200, 2,400 an hour", once there is a pace to measure."""
     if not total or done > total:
         return f"{done:,}, {3600 * done / elapsed_s:,.0f} an hour" if elapsed_s >= MEASURED_S else f"{done:,}"
     left = round(elapsed_s * (total - done) / done) if done else 0
