@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from played import Counted, connected, desk_of
+from played import Counted, StandingClock, connected, desk_of
 from pydantic import SecretStr
 
 from connector import registry
@@ -39,22 +39,6 @@ Change = dict[str, Any]
 """{"in": regex of a path or a file's name, "at": dotted place in its JSON, "value": its new value}; done once"""
 Answerer = Callable[[str, str, dict[str, str], Any], tuple[int, dict[str, str], Any]]
 """(method, path, query, body) → (status, headers, JSON or text)"""
-
-
-class StandingClock:
-    """Waiting takes no time, but is remembered."""
-
-    def __init__(self) -> None:
-        self.passed = 0.0
-
-    def now(self) -> int:
-        return 1_795_200_000_000
-
-    def monotonic(self) -> float:
-        return self.passed
-
-    def sleep(self, seconds: float) -> None:
-        self.passed += seconds
 
 
 def played(exchanges: list[dict[str, Any]]) -> Answerer:
@@ -232,9 +216,9 @@ class Case:
         )
         return self.kind(settings, client), line
 
-    def before(self, desk: Any, clock: StandingClock) -> tuple[Any, Counted]:
-        """The adapter, fresh, in front of a played desk."""
-        return connected(self.name, self.kind, desk, clock)
+    def before(self, desk: Any, clock: StandingClock, most: int = 20_000) -> tuple[Any, Counted]:
+        """The adapter, fresh, in front of a played desk, which answers so many requests at ``most``."""
+        return connected(self.name, self.kind, desk, clock, most)
 
     def _answerer(self) -> Answerer:
         if "world" in self.spec:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import httpx
+import pytest
 from contract_case import Case, StandingClock, Walk
 from contract_checks import CHECKS, check
 from played import nothing
@@ -181,7 +182,7 @@ def more_than_one_list_gives_is_crossed_without_a_loss(case: Case) -> None:
     """A list that is cut at its cap tells the same conversations, in the end, as one that is not."""
     cut, whole = case.desk(), case.desk()
     if cut.most is None:
-        return
+        pytest.skip(f"{case.name} is not known to cut its lists")
     whole.most = None
     told = [_passed(case, desk, cut.most + 2 * cut.per_page) for desk in (cut, whole)]
     lost = len(told[1] - told[0])
@@ -194,7 +195,7 @@ def _passed(case: Case, desk: Any, count: int) -> set[str]:
     read = Reading(case, desk)
     read.on()
     ids = set(desk.fill(count, every_s=SMALL))
-    adapter, _ = case.before(desk, StandingClock())
+    adapter, _ = case.before(desk, StandingClock(), most=4 * count)
     passed: set[str] = set()
 
     def known(conversation: str, _: int | None) -> bool:
@@ -212,7 +213,7 @@ def _passed(case: Case, desk: Any, count: int) -> set[str]:
 def cursors_that_expire_lose_nothing(case: Case) -> None:
     """The vendor forgets them in the midst of a walk, and between two. The walk goes on, or breaks off for the next."""
     if not hasattr(case.desk(), "forget"):
-        return
+        pytest.skip(f"{case.name} gives no cursors that are known to expire")
     for page in (1, 2):
         desk = case.desk()
         ids = desk.fill(3 * desk.per_page)

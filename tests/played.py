@@ -8,7 +8,7 @@ seam; the adapter and the client in front of it are the real ones.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +17,22 @@ from typing import Any, ClassVar, Protocol
 import httpx
 
 from connector.http import HttpClient
+
+
+class StandingClock:
+    """Waiting takes no time, but is remembered."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+
+    def now(self) -> int:
+        return 1_795_200_000_000
+
+    def monotonic(self) -> float:
+        return self.passed
+
+    def sleep(self, seconds: float) -> None:
+        self.passed += seconds
 
 
 def nothing() -> None:
@@ -33,7 +49,7 @@ class Desk(Protocol):
     vendor may give fewer, give few: the checks walk three pages often."""
     most: int | None
     """Rows that one list (or search) gives at most, however many pages are asked for; None: all there are. The vendor's
-    own number; or fewer, to save time, where the adapter counts none. It is set to None to compare."""
+    own number. It is set to None to compare."""
     most_messages: ClassVar[int | None]
     """Messages that the vendor gives of one conversation at most; None: all."""
     endings: ClassVar[tuple[str, ...]]
@@ -94,7 +110,22 @@ class Counted:
             return answer
 
 
-def connected(name: str, kind: type[Any], desk: Any, clock: Any, most: int = 20_000) -> tuple[Any, Counted]:
+def connecting(name: str, kind: type[Any], desk: Any) -> Iterator[Callable[..., Any]]:
+    """For a fixture: what connects an adapter to the desk, with settings changed; all are closed at the end."""
+    clients: list[HttpClient] = []
+
+    def connect(**changed: Any) -> Any:
+        settings = kind.Settings(**{**desk.settings, **changed})
+        transport = httpx.MockTransport(desk)
+        clients.append(HttpClient(kind.service(settings), StandingClock(), name=name, demo=False, transport=transport))
+        return kind(settings, clients[-1])
+
+    yield connect
+    for client in clients:
+        client.close()
+
+
+def connected(name: str, kind: type[Any], desk: Any, clock: Any, most: int) -> tuple[Any, Counted]:
     """The adapter behind the real client, in front of the desk; ``clock`` is where its waiting is to be found."""
     settings, line = kind.Settings(**desk.settings), Counted(desk, most)
     transport = httpx.MockTransport(line)
